@@ -1,0 +1,48 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ENVIRONMENT = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fhiradapter needs Python 3.11 or newer: make PYTHON=python3.12 ...")' \
+	&& { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); }
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check bench docs lock clean
+
+demo: $(VENV)/.run                  ## six synthetic subjects: FHIR in, report out
+	$(BIN)/fhiradapter run examples/als_treg/study.toml --out build/als_treg
+
+test: $(VENV)/.dev                  ## the whole suite
+	$(BIN)/python -m pytest -n auto tests
+
+check: $(VENV)/.dev                 ## style, types, architecture, definitions, generated documentation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/fhiradapter check --definitions
+	$(BIN)/python docs/generate.py --check
+
+bench: $(VENV)/.dev                 ## speed and memory, as ratios measured within one run
+	$(BIN)/python -m tests.benchmarks
+
+docs: $(VENV)/.dev                  ## write the pages that come from the code
+	$(BIN)/python docs/generate.py
+
+lock: $(VENV)/.dev                  ## new versions into requirements/*.txt, with hashes
+	$(INSTALL) uv
+	$(BIN)/uv pip compile --quiet pyproject.toml requirements/build.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml requirements/build.in --group dev -c requirements/run.txt --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
+
+clean:                              ## environment and everything built
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	$(ENVIRONMENT)
+	$(INSTALL) --require-hashes -r requirements/run.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	$(ENVIRONMENT)
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.run

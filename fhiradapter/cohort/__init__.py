@@ -1,0 +1,1 @@
+"""The normalised cohort: its tables and what can be done with them."""
