@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from fhiradapter.cohort.accounting import TypeAccount
+
 Interval = tuple[float, float]
 
 
@@ -18,7 +20,7 @@ def frame(rows: tuple[Result, ...], kind: type[Result]) -> pd.DataFrame:
     return pd.DataFrame([msgspec.structs.asdict(row) for row in rows], columns=list(kind.__struct_fields__))
 
 
-class Spread(Result):
+class Spread(Result, frozen=True, kw_only=True):
     """Median with range; n counts the subjects that have a value."""
 
     n: int
@@ -27,7 +29,7 @@ class Spread(Result):
     max: float | None
 
 
-class StudyCard(Result):
+class StudyCard(Result, frozen=True, kw_only=True):
     """What the study is, for people."""
 
     id: str
@@ -42,7 +44,7 @@ class StudyCard(Result):
     notice: str | None
 
 
-class CharacteristicRow(Result):
+class CharacteristicRow(Result, frozen=True, kw_only=True):
     """One line of the baseline table: a number as median (range), or a category as count (percent)."""
 
     name: str
@@ -53,7 +55,7 @@ class CharacteristicRow(Result):
     value: str
 
 
-class SubjectSummary(Result):
+class SubjectSummary(Result, frozen=True, kw_only=True):
     """One subject: index dates and what is known at baseline."""
 
     subject_id: str
@@ -74,7 +76,7 @@ class SubjectSummary(Result):
     notes: tuple[str, ...] = ()
 
 
-class CohortSummary(Result):
+class CohortSummary(Result, frozen=True, kw_only=True):
     """Who was studied."""
 
     n: int
@@ -88,7 +90,7 @@ class CohortSummary(Result):
     subjects: tuple[SubjectSummary, ...]
 
 
-class Infusion(Result):
+class Infusion(Result, frozen=True, kw_only=True):
     """One administration of the study's product, given or missed."""
 
     subject_id: str
@@ -104,7 +106,7 @@ class Infusion(Result):
     notes: tuple[str, ...] = ()
 
 
-class SubjectExposure(Result):
+class SubjectExposure(Result, frozen=True, kw_only=True):
     """One subject's exposure."""
 
     subject_id: str
@@ -123,7 +125,7 @@ class SubjectExposure(Result):
     additional: int
 
 
-class ConcomitantFinding(Result):
+class ConcomitantFinding(Result, frozen=True, kw_only=True):
     """A medication that the protocol excludes, given inside the window."""
 
     subject_id: str
@@ -133,7 +135,7 @@ class ConcomitantFinding(Result):
     started_on: date | None
 
 
-class ConcomitantCheck(Result):
+class ConcomitantCheck(Result, frozen=True, kw_only=True):
     """Whether the protocol's exclusions were kept, and what that rests on."""
 
     excluded_kinds: tuple[str, ...]
@@ -144,7 +146,7 @@ class ConcomitantCheck(Result):
     findings: tuple[ConcomitantFinding, ...]
 
 
-class Discharge(Result):
+class Discharge(Result, frozen=True, kw_only=True):
     """How many infusions ended with the subject going home on the same local day."""
 
     infusions: int
@@ -153,7 +155,7 @@ class Discharge(Result):
     percent: float | None  # of those with an encounter
 
 
-class Exposure(Result):
+class Exposure(Result, frozen=True, kw_only=True):
     """What was given."""
 
     concept: str
@@ -168,14 +170,14 @@ class Exposure(Result):
     discharge: Discharge
 
 
-class Exclusion(Result):
+class Exclusion(Result, frozen=True, kw_only=True):
     """A subject that an estimate does without, and why."""
 
     subject_id: str
     reason: str
 
 
-class PeriodSlope(Result):
+class PeriodSlope(Result, frozen=True, kw_only=True):
     """The slopes of one period over its adequate subjects, points per month."""
 
     n: int
@@ -187,7 +189,7 @@ class PeriodSlope(Result):
     excluded: tuple[Exclusion, ...]
 
 
-class SubjectSlope(Result):
+class SubjectSlope(Result, frozen=True, kw_only=True):
     """One subject's least-squares slope in one period, points per month."""
 
     subject_id: str
@@ -201,7 +203,7 @@ class SubjectSlope(Result):
     reason: str | None
 
 
-class Contrast(Result):
+class Contrast(Result, frozen=True, kw_only=True):
     """Difference of two periods within subjects, points per month."""
 
     n: int
@@ -211,7 +213,7 @@ class Contrast(Result):
     wilcoxon_p: float | None  # exact signed rank, two-sided
 
 
-class MixedModel(Result):
+class MixedModel(Result, frozen=True, kw_only=True):
     """A linear mixed model of the score with the periods' slopes as its coefficients."""
 
     method: str
@@ -229,7 +231,7 @@ class MixedModel(Result):
     fallback: str | None
 
 
-class Score(Result):
+class Score(Result, frozen=True, kw_only=True):
     """One score as analysed and plotted."""
 
     subject_id: str
@@ -241,7 +243,7 @@ class Score(Result):
     flags: tuple[str, ...] = ()
 
 
-class Progression(Result):
+class Progression(Result, frozen=True, kw_only=True):
     """How the functional score changes."""
 
     concept: str
@@ -270,7 +272,7 @@ class Progression(Result):
         )
 
 
-class BiomarkerValue(Result):
+class BiomarkerValue(Result, frozen=True, kw_only=True):
     """One value of a biomarker's series."""
 
     subject_id: str
@@ -282,7 +284,7 @@ class BiomarkerValue(Result):
     below_limit: bool
 
 
-class Biomarker(Result):
+class Biomarker(Result, frozen=True, kw_only=True):
     """A log-normal biomarker in one matrix: geometric mean ratio to baseline."""
 
     concept: str
@@ -298,7 +300,7 @@ class Biomarker(Result):
     series: tuple[BiomarkerValue, ...]
 
 
-class Incidence(Result):
+class Incidence(Result, frozen=True, kw_only=True):
     """Subjects with at least one event, with both intervals in percent."""
 
     count: int
@@ -309,7 +311,7 @@ class Incidence(Result):
     wilson: Interval | None
 
 
-class Term(Result):
+class Term(Result, frozen=True, kw_only=True):
     """One adverse-event term, each subject once at the worst grade."""
 
     system: str | None
@@ -319,7 +321,7 @@ class Term(Result):
     by_worst_grade: dict[str, int]  # "1".."5", "unknown" -> subjects
 
 
-class LabShift(Result):
+class LabShift(Result, frozen=True, kw_only=True):
     """Baseline grade against worst grade after first dose, in subjects."""
 
     test: str
@@ -329,7 +331,7 @@ class LabShift(Result):
     treatment_emergent: int
 
 
-class DoseLimiting(Result):
+class DoseLimiting(Result, frozen=True, kw_only=True):
     """Dose-limiting toxicities by the study's rule."""
 
     n: int
@@ -337,7 +339,7 @@ class DoseLimiting(Result):
     rule: str
 
 
-class Coverage(Result):
+class Coverage(Result, frozen=True, kw_only=True):
     """What a safety table rests on."""
 
     read: bool
@@ -348,7 +350,7 @@ class Coverage(Result):
     statement: str
 
 
-class Safety(Result):
+class Safety(Result, frozen=True, kw_only=True):
     """What harm was seen, and on which sources that rests."""
 
     overview: dict[str, Incidence]
@@ -360,21 +362,7 @@ class Safety(Result):
     sources: dict[str, Coverage]
 
 
-class TypeAccount(Result):
-    """What became of the resources of one type."""
-
-    received: int
-    mapped: int
-    quarantined: int
-    ignored: dict[str, int]
-
-    @property
-    def balanced(self) -> bool:
-        """True when received = mapped + quarantined + ignored."""
-        return self.received == self.mapped + self.quarantined + sum(self.ignored.values())
-
-
-class Unmapped(Result):
+class Unmapped(Result, frozen=True, kw_only=True):
     """A code that no code list knows, and how often it was seen."""
 
     table: str
@@ -384,7 +372,7 @@ class Unmapped(Result):
     count: int
 
 
-class DataQuality(Result):
+class DataQuality(Result, frozen=True, kw_only=True):
     """What the data could not say."""
 
     issues: dict[str, dict[str, int]]  # reason -> disposition -> count
@@ -393,7 +381,7 @@ class DataQuality(Result):
     text_only_rows: int
 
 
-class Results(Result):
+class Results(Result, frozen=True, kw_only=True):
     """Everything that `results.json` holds."""
 
     study: StudyCard

@@ -29,7 +29,9 @@ class StudyCard(Section):
     organisation: str | None = None
     phase: str | None = None
     registry_number: str | None = None
-    synthetic: Annotated[bool, Field(description="True when no subject is a real person; shown everywhere")] = False
+    synthetic: Annotated[
+        bool, Field(description="True when no subject is a real person; shown everywhere")
+    ] = False
     notice: Annotated[str | None, Field(description="A sentence shown on top of the report")] = None
 
 
@@ -39,7 +41,9 @@ class Source(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "input"
     kind: Literal["files"] = "files"
     path: Annotated[list[str], Field(description="Files, folders or globs, relative to the study file")] = []
-    base_url: Annotated[str | None, Field(description="Absolute references below it are this source's own")] = None
+    base_url: Annotated[
+        str | None, Field(description="Absolute references below it are this source's own")
+    ] = None
     site: Annotated[str | None, Field(description="Site overlay, relative to the study file")] = None
     time_zone: Annotated[str | None, Field(description="IANA name; local days are counted in it")] = None
     fhir_version: Literal["STU3", "R4", "R4B", "R5"] | None = None
@@ -49,9 +53,13 @@ class Limits(Section):
     """How large a thing may be before it is refused, and how much refusal makes a run partial."""
 
     resource_bytes: Annotated[int, Field(gt=0)] = 8 * 2**20
-    document_bytes: Annotated[int, Field(gt=0, description="A Bundle or JSON array, which is held whole")] = 2**30
+    document_bytes: Annotated[int, Field(gt=0, description="A Bundle or JSON array, which is held whole")] = (
+        2**30
+    )
     nesting: Annotated[int, Field(gt=0)] = 64
-    quarantined_percent: Annotated[float, Field(ge=0, le=100, description="More than this: exit code 4")] = 5.0
+    quarantined_percent: Annotated[float, Field(ge=0, le=100, description="More than this: exit code 4")] = (
+        5.0
+    )
 
 
 class ScheduleBlock(Section):
@@ -113,11 +121,15 @@ class Safety(Section):
     """How events are counted and graded."""
 
     ctcae_version: Literal["4.03", "5.0", "6.0"] = "5.0"
-    window_days: Annotated[int | None, Field(ge=0, description="TEAE until last dose + this; null: for ever")] = 30
+    window_days: Annotated[
+        int | None, Field(ge=0, description="TEAE until last dose + this; null: for ever")
+    ] = 30
     symptom_qualified: Literal["worst", "best"] = "worst"
     infusion_reaction_hours: Annotated[float, Field(gt=0)] = 24
     cytokine_release_days: Annotated[float, Field(gt=0)] = 14
-    special_interest: Annotated[list[str], Field(description="Terms of special interest, exact, any case")] = []
+    special_interest: Annotated[
+        list[str], Field(description="Terms of special interest, exact, any case")
+    ] = []
 
 
 class FollowUp(Section):

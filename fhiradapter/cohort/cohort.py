@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fhiradapter.cohort.accounting import TypeAccount, add_accounts
 from fhiradapter.cohort.schema import SCHEMAS
-from fhiradapter.results import TypeAccount
 
 PANDAS_TYPES = {pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
 
@@ -32,7 +32,9 @@ class Cohort:
 
     @classmethod
     def from_rows(
-        cls, rows: Mapping[str, Iterable[Mapping[str, Any]]], accounting: Mapping[str, TypeAccount] | None = None
+        cls,
+        rows: Mapping[str, Iterable[Mapping[str, Any]]],
+        accounting: Mapping[str, TypeAccount] | None = None,
     ) -> "Cohort":
         """Build a cohort from dictionaries; a column that is left out is null, a required text is ''."""
         tables = {}
@@ -89,7 +91,7 @@ class Cohort:
         return self.frame("issues")
 
     def merge(self, *others: "Cohort") -> "Cohort":
-        """Return the cohort of all the rows, with the accounts added up; subjects are told apart by subject_id."""
+        """Return the cohort of all the rows, with the accounts added up."""
         tables = {
             table: pa.concat_tables([self.tables[table], *(other.tables[table] for other in others)])
             for table in SCHEMAS
@@ -103,14 +105,7 @@ class Cohort:
         """
         if count < 1:
             raise ValueError("count must be at least 1")
-        seen = pa.concat_arrays(
-            [
-                column.combine_chunks()
-                for column in (table.column("subject_id").unique() for table in self.tables.values())
-                if len(column)
-            ]
-            or [pa.array([], pa.string())]
-        )
+        seen = pa.concat_arrays([table.column("subject_id").unique() for table in self.tables.values()])
         subjects = pc.drop_null(seen).unique().sort()
         shares = np.array_split(np.arange(len(subjects)), max(1, min(count, len(subjects))))
         parts = []
@@ -131,19 +126,3 @@ def _default(column: pa.Field) -> Any:
     if column.nullable:
         return None
     return False if pa.types.is_boolean(column.type) else ""
-
-
-def add_accounts(*accounts: Mapping[str, TypeAccount]) -> dict[str, TypeAccount]:
-    """Add up accounts by resource type."""
-    total: dict[str, TypeAccount] = {}
-    for account in accounts:
-        for kind, part in account.items():
-            before = total.get(kind, TypeAccount(received=0, mapped=0, quarantined=0, ignored={}))
-            reasons = {*before.ignored, *part.ignored}
-            total[kind] = TypeAccount(
-                received=before.received + part.received,
-                mapped=before.mapped + part.mapped,
-                quarantined=before.quarantined + part.quarantined,
-                ignored={name: before.ignored.get(name, 0) + part.ignored.get(name, 0) for name in sorted(reasons)},
-            )
-    return dict(sorted(total.items()))

@@ -34,11 +34,19 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    row_id: Annotated[str, Field(description="Name of this row: source, resource type, id and, for a part, its path")]
-    subject_id: Annotated[Text, Field(description="The person, as the id of the Patient resource that survives merges")]
+    row_id: Annotated[
+        str, Field(description="Name of this row: source, resource type, id and, for a part, its path")
+    ]
+    subject_id: Annotated[
+        Text, Field(description="The person, as the id of the Patient resource that survives merges")
+    ]
     source: Annotated[str, Field(description="Name of the source in the study file")]
-    source_file: Annotated[Text, Field(description="File that the resource was read from, relative to the input")]
-    source_line: Annotated[int | None, Field(description="Line in that file, or entry in that Bundle, counted from 1")]
+    source_file: Annotated[
+        Text, Field(description="File that the resource was read from, relative to the input")
+    ]
+    source_line: Annotated[
+        int | None, Field(description="Line in that file, or entry in that Bundle, counted from 1")
+    ]
     resource_type: Annotated[str, Field(description="FHIR resource type")]
     resource_id: Annotated[Text, Field(description="FHIR id as sent")]
     version_id: Annotated[Text, Field(description="meta.versionId as sent")]
@@ -55,7 +63,9 @@ class Subject(Row):
     birth_precision: Annotated[Text, Field(description="How much of the birth date was given")]
     birth_on: Annotated[Day, Field(description="Birth date when given to the day")]
     birth_text: Annotated[Text, Field(description="Birth date as sent")]
-    deceased: Annotated[bool | None, Field(description="True when the source says so; null when it says nothing")]
+    deceased: Annotated[
+        bool | None, Field(description="True when the source says so; null when it says nothing")
+    ]
     death_at: Annotated[Instant, Field(description="Earliest moment that fits the date of death")]
     death_precision: Annotated[Text, Field(description="How much of the date of death was given")]
     death_on: Annotated[Day, Field(description="Local day of death")]
@@ -79,7 +89,9 @@ class Exposure(Row):
     ended_on: Annotated[Day, Field(description="Local day of the end")]
     ended_text: Annotated[Text, Field(description="End as sent")]
     dose_value: Annotated[Number, Field(description="Dose as sent")]
-    dose_unit: Annotated[Text, Field(description="Unit of the dose: UCUM code where sent, else the unit's text")]
+    dose_unit: Annotated[
+        Text, Field(description="Unit of the dose: UCUM code where sent, else the unit's text")
+    ]
     dose_text: Annotated[Text, Field(description="Dose value as sent, to the digit")]
     dose_cells: Annotated[Number, Field(description="Dose in cells", json_schema_extra={"unit": "{cells}"})]
     dose_cells_per_kg: Annotated[
@@ -90,7 +102,9 @@ class Exposure(Row):
     rate_unit: Annotated[Text, Field(description="Unit of the rate")]
     batch: Annotated[Text, Field(description="Lot number of the product")]
     encounter_id: Annotated[Text, Field(description="Encounter in which it was given")]
-    status_reason: Annotated[Text, Field(description="Reason for not giving or for stopping, as 'system|code' or text")]
+    status_reason: Annotated[
+        Text, Field(description="Reason for not giving or for stopping, as 'system|code' or text")
+    ]
     planned: Annotated[Text, Field(description="The MedicationRequest that it carries out")]
     interrupted: Annotated[bool, Field(description="True when it was stopped before its end")]
     source_code: Annotated[Text, Field(description="Medication as sent: 'system|code', else text")]
@@ -100,8 +114,12 @@ class Exposure(Row):
 class Measurement(Row):
     """One measured value."""
 
-    concept: Annotated[Text, Field(description="What was measured as a concept of the definitions; null when unmapped")]
-    kind: Annotated[Text, Field(description="Kind of the concept: score, score_item, lab, vital, biomarker, ...")]
+    concept: Annotated[
+        Text, Field(description="What was measured as a concept of the definitions; null when unmapped")
+    ]
+    kind: Annotated[
+        Text, Field(description="Kind of the concept: score, score_item, lab, vital, biomarker, ...")
+    ]
     status: Annotated[Text, Field(description="Observation.status or QuestionnaireResponse.status")]
     measured_at: Annotated[Instant, Field(description="When it was measured, earliest moment that fits")]
     measured_precision: Annotated[Text, Field(description="How much of the time was given")]
@@ -110,15 +128,23 @@ class Measurement(Row):
     measured_end_at: Annotated[Instant, Field(description="End of the period measured, where one was given")]
     value: Annotated[Number, Field(description="Value in the concept's canonical unit")]
     unit: Annotated[Text, Field(description="Unit of `value` as a UCUM code")]
-    comparator: Annotated[Text, Field(description="<, <=, >=, > or ad; the value is a bound and not a number")]
-    value_text: Annotated[Text, Field(description="Value that is not a number, or the display of a coded one")]
+    comparator: Annotated[
+        Text, Field(description="<, <=, >=, > or ad; the value is a bound and not a number")
+    ]
+    value_text: Annotated[
+        Text, Field(description="Value that is not a number, or the display of a coded one")
+    ]
     value_concept: Annotated[Text, Field(description="Coded value as 'system|code'")]
     range_low: Annotated[Number, Field(description="Lower limit of normal in the canonical unit")]
     range_high: Annotated[Number, Field(description="Upper limit of normal in the canonical unit")]
-    specimen: Annotated[Text, Field(description="Matrix: serum, plasma, csf, whole_blood, or 'system|code' as sent")]
+    specimen: Annotated[
+        Text, Field(description="Matrix: serum, plasma, csf, whole_blood, or 'system|code' as sent")
+    ]
     method: Annotated[Text, Field(description="Method as 'system|code' or text")]
     performer: Annotated[Text, Field(description="Who measured, as a reference; the rater of a score")]
-    parent_id: Annotated[Text, Field(description="row_id of the panel or questionnaire that it is a member of")]
+    parent_id: Annotated[
+        Text, Field(description="row_id of the panel or questionnaire that it is a member of")
+    ]
     encounter_id: Annotated[Text, Field(description="Encounter in which it was measured")]
     source_code: Annotated[Text, Field(description="Code as sent: 'system|code', else text")]
     source_display: Annotated[Text, Field(description="Display or text of the code as sent")]
@@ -146,7 +172,9 @@ class Event(Row):
     severity: Annotated[Text, Field(description="mild, moderate or severe")]
     grade: Annotated[int | None, Field(description="Grade 1-5 as reported")]
     grade_system: Annotated[Text, Field(description="Where the grade comes from: CTCAE, or severity")]
-    serious: Annotated[bool | None, Field(description="True when the source calls it serious; null when it does not say")]
+    serious: Annotated[
+        bool | None, Field(description="True when the source calls it serious; null when it does not say")
+    ]
     seriousness_criteria: Annotated[Text, Field(description="Why it is serious, where the source says")]
     causality: Annotated[Text, Field(description="Relation to the product as sent")]
     related: Annotated[bool | None, Field(description="True when at least possibly related to the product")]
