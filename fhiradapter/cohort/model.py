@@ -120,6 +120,8 @@ class Measurement(Row):
     kind: Annotated[
         Text, Field(description="Kind of the concept: score, score_item, lab, vital, biomarker, ...")
     ]
+    source_code: Annotated[Text, Field(description="Code as sent: 'system|code', else text")]
+    source_display: Annotated[Text, Field(description="Display or text of the code as sent")]
     status: Annotated[Text, Field(description="Observation.status or QuestionnaireResponse.status")]
     measured_at: Annotated[Instant, Field(description="When it was measured, earliest moment that fits")]
     measured_precision: Annotated[Text, Field(description="How much of the time was given")]
@@ -135,6 +137,9 @@ class Measurement(Row):
         Text, Field(description="Value that is not a number, or the display of a coded one")
     ]
     value_concept: Annotated[Text, Field(description="Coded value as 'system|code'")]
+    source_value: Annotated[Text, Field(description="Value as sent, to the digit")]
+    source_unit: Annotated[Text, Field(description="Unit as sent: UCUM code, else the unit's text")]
+    absent_reason: Annotated[Text, Field(description="dataAbsentReason: why there is no value")]
     range_low: Annotated[Number, Field(description="Lower limit of normal in the canonical unit")]
     range_high: Annotated[Number, Field(description="Upper limit of normal in the canonical unit")]
     specimen: Annotated[
@@ -142,15 +147,10 @@ class Measurement(Row):
     ]
     method: Annotated[Text, Field(description="Method as 'system|code' or text")]
     performer: Annotated[Text, Field(description="Who measured, as a reference; the rater of a score")]
+    encounter_id: Annotated[Text, Field(description="Encounter in which it was measured")]
     parent_id: Annotated[
         Text, Field(description="row_id of the panel or questionnaire that it is a member of")
     ]
-    encounter_id: Annotated[Text, Field(description="Encounter in which it was measured")]
-    source_code: Annotated[Text, Field(description="Code as sent: 'system|code', else text")]
-    source_display: Annotated[Text, Field(description="Display or text of the code as sent")]
-    source_value: Annotated[Text, Field(description="Value as sent, to the digit")]
-    source_unit: Annotated[Text, Field(description="Unit as sent: UCUM code, else the unit's text")]
-    absent_reason: Annotated[Text, Field(description="dataAbsentReason: why there is no value")]
 
 
 class Event(Row):

@@ -1,0 +1,1 @@
+"""The shared computation core: arrays in, estimates out."""

@@ -1,0 +1,1 @@
+"""FHIR as it arrives: bytes, elements, dates and references; knows no cohort."""

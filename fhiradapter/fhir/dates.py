@@ -1,0 +1,187 @@
+"""FHIR dates: text to the earliest instant that fits, how much was given, and the local day."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+SECOND = 1_000_000  # instants are counted in microseconds since 1970-01-01T00:00Z
+DAY = 86_400
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic in local clock time, before an offset is applied
+QUARTER = 900 * SECOND  # no zone of the IANA database has changed its offset off a quarter hour since 1972
+MEMORY = 100_000  # distinct texts that are remembered before the memory starts afresh
+
+YEAR = re.compile(r"(\d{4})\Z", re.ASCII)
+MONTH = re.compile(r"(\d{4})-(\d\d)\Z", re.ASCII)
+CLOCK = re.compile(r"(\d\d):(\d\d)(?::(\d\d))?\Z", re.ASCII)
+REMAINDER = re.compile(r"(?:\.(\d+))?(Z|z|[+-]\d\d:\d\d)?\Z", re.ASCII)
+LONGEST_OFFSET = 14 * 3600  # +14:00 is the largest in use and the largest that FHIR allows
+
+
+class Moment(NamedTuple):
+    """A date as sent; `at` and `day` are null when the text says less."""
+
+    at: int | None = None
+    """Earliest instant that fits the text, microseconds since 1970-01-01T00:00Z."""
+    precision: str | None = None
+    """year, month, day or second."""
+    day: int | None = None
+    """Local day, days since 1970-01-01; only when at least the day was given."""
+    text: str | None = None
+    """The text as sent."""
+
+
+class Reading(NamedTuple):
+    """A moment with what was odd about its text: no_zone, open_ended, sentinel or invalid."""
+
+    moment: Moment
+    remark: str | None
+
+
+NOTHING = Reading(Moment(), None)
+
+
+class DateReader:
+    """Reads dates in one source's time zone, which is for texts without an offset and for local days.
+
+    >>> reading = DateReader("America/New_York").read("2024-03-02T04:30:00Z")
+    >>> date.fromordinal(reading.moment.day + EPOCH_DAY).isoformat()
+    '2024-03-01'
+    >>> DateReader(None).read("2020").moment.day is None
+    True
+    """
+
+    def __init__(self, time_zone: str | None) -> None:
+        self._zone = ZoneInfo(time_zone) if time_zone else None
+        self._days: dict[str, int] = {}
+        self._clocks: dict[str, int] = {}
+        self._offsets: dict[str, int] = {"Z": 0}
+        self._zone_offsets: dict[int, int] = {}
+        self._partial: dict[str, Reading] = {}
+
+    def read(self, text: str | None) -> Reading:
+        """Return the moment that a FHIR date, dateTime or instant says; never raises."""
+        if text is None:
+            return NOTHING
+        # Day, clock and offset come back again and again, so each part is parsed once and then looked up.
+        try:
+            seconds = (
+                self._days[text[:10]] * DAY + self._clocks[text[11:19]] - (offset := self._offsets[text[19:]])
+            )
+        except KeyError:
+            return self._read_slowly(text)
+        if text[10] != "T":
+            return self._read_slowly(text)
+        at = seconds * SECOND
+        if self._zone is not None:
+            offset = self._zone_offset(at)
+        return Reading(Moment(at, "second", (seconds + offset) // DAY, text), None)
+
+    def _read_slowly(self, text: str) -> Reading:
+        if text in self._partial:
+            return self._partial[text]
+        if len(self._partial) > MEMORY:
+            self._partial.clear()
+        reading = self._partial[text] = self._parse(text)
+        return reading
+
+    def _parse(self, sent: str) -> Reading:
+        text = sent.strip()
+        if text[:4] == "9999":
+            return Reading(Moment(text=sent), "open_ended")
+        try:
+            if len(text) <= 10:
+                return self._parse_date(text, sent)
+            return self._parse_date_time(text, sent)
+        except (ValueError, OverflowError):
+            return Reading(Moment(text=sent), "invalid")
+
+    def _parse_date(self, text: str, sent: str) -> Reading:
+        if match := YEAR.match(text):
+            day, precision = date(int(match[1]), 1, 1), "year"
+        elif match := MONTH.match(text):
+            day, precision = date(int(match[1]), int(match[2]), 1), "month"
+        else:
+            day, precision = _calendar_day(text), "day"
+        number = day.toordinal() - EPOCH_DAY
+        at = number * DAY * SECOND
+        if self._zone is not None:
+            at -= _offset_of(datetime(day.year, day.month, day.day, tzinfo=self._zone)) * SECOND
+        # Systems that cannot store "unknown" store the first day that they can.
+        remark = "sentinel" if text in {"1900-01-01", "1800-01-01", "0001-01-01", "1753-01-01"} else None
+        return Reading(Moment(at, precision, number if precision == "day" else None, sent), remark)
+
+    def _parse_date_time(self, text: str, sent: str) -> Reading:
+        if text[10] not in "Tt ":
+            raise ValueError("no T between date and time")
+        split = 16 if text[16:17] != ":" else 19
+        day = _calendar_day(text[:10]).toordinal() - EPOCH_DAY
+        clock = _seconds(text[11:split])
+        match = REMAINDER.match(text[split:])
+        if not match:
+            raise ValueError("neither a fraction nor an offset")
+        fraction = int((match[1] or "0")[:6].ljust(6, "0"))
+        remark = None
+        if match[2]:
+            offset = _offset(match[2])
+        else:
+            # FHIR requires an offset with a time; systems that store local time leave it out.
+            remark = "no_zone"
+            local = EPOCH + timedelta(days=day, seconds=clock)
+            offset = _offset_of(local.replace(tzinfo=self._zone)) if self._zone is not None else 0
+        if match[1] is None and match[2] and split == 19:
+            self._remember(text, day, clock, offset)
+        at = (day * DAY + clock - offset) * SECOND + fraction
+        local_offset = self._zone_offset(at) if self._zone is not None else offset
+        return Reading(Moment(at, "second", (at // SECOND + local_offset) // DAY, sent), remark)
+
+    def _remember(self, text: str, day: int, clock: int, offset: int) -> None:
+        if text[17:19] == "60" or text[11:13] == "24":
+            return
+        if len(self._days) > MEMORY:
+            self._days.clear()
+        self._days[text[:10]] = day
+        self._clocks[text[11:19]] = clock
+        self._offsets[text[19:]] = offset
+
+    def _zone_offset(self, at: int) -> int:
+        quarter = at // QUARTER
+        offset = self._zone_offsets.get(quarter)
+        if offset is None:
+            if len(self._zone_offsets) > MEMORY:
+                self._zone_offsets.clear()
+            moment = (EPOCH + timedelta(microseconds=quarter * QUARTER)).replace(tzinfo=UTC)
+            offset = self._zone_offsets[quarter] = _offset_of(moment.astimezone(self._zone))
+        return offset
+
+
+def _calendar_day(text: str) -> date:
+    if len(text) != 10 or text[4] != "-" or text[7] != "-" or not text.isascii():
+        raise ValueError("not YYYY-MM-DD")
+    return date(int(text[:4]), int(text[5:7]), int(text[8:10]))
+
+
+def _seconds(clock: str) -> int:
+    """Return seconds since midnight; 24:00:00 is the next midnight, a leap second stays in its own day."""
+    match = CLOCK.match(clock)
+    if not match:
+        raise ValueError("not hh:mm:ss")
+    hour, minute, second = int(match[1]), int(match[2]), int(match[3] or 0)
+    if hour > 24 or minute > 59 or second > 60 or (hour == 24 and (minute or second)):
+        raise ValueError("no such time of day")
+    return hour * 3600 + minute * 60 + min(second, 59)
+
+
+def _offset(text: str) -> int:
+    if text in "Zz":
+        return 0
+    seconds = int(text[1:3]) * 3600 + int(text[4:6]) * 60
+    if seconds > LONGEST_OFFSET or int(text[4:6]) > 59:
+        raise ValueError("no such offset")
+    return -seconds if text[0] == "-" else seconds
+
+
+def _offset_of(moment: datetime) -> int:
+    offset = moment.utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0

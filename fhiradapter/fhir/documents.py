@@ -1,0 +1,178 @@
+"""Documents: JSON that is held whole, which is one resource, a Bundle of any type, or an array of these."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from fhiradapter.fhir.datatypes import Element
+from fhiradapter.fhir.decoding import is_hazardous
+from fhiradapter.fhir.source import Batch, Failure
+from fhiradapter.reasons import Reason
+
+ENTRIES_AT_ONCE = 2_000
+BUNDLES_IN_BUNDLES = 8  # batch responses nest once; deeper is an accident or an attack
+FULL_URL = re.compile(r"(https?://\S+?)/([A-Z][A-Za-z]+)/([^/?#\s]+)\Z")
+BUNDLE = re.compile(rb'"resourceType"\s*:\s*"Bundle"')
+
+
+class Request(Element):
+    """What a transaction or history entry did."""
+
+    method: str | None = None
+    url: str | None = None
+
+
+class Search(Element):
+    """Why an entry is in a search's answer."""
+
+    mode: str | None = None
+
+
+class Entry(Element):
+    """One entry of a Bundle; its resource stays bytes."""
+
+    full_url: str | None = None
+    resource: msgspec.Raw | None = None
+    request: Request | None = None
+    search: Search | None = None
+
+
+class Bundle(Element):
+    """A Bundle of any type."""
+
+    resource_type: str | None = None
+    type: str | None = None
+    entry: list[Entry] | None = None
+
+
+class Name(Element):
+    """Type and id of an entry's resource."""
+
+    resource_type: str | None = None
+    id: str | None = None
+
+
+class Resource(NamedTuple):
+    """One resource of a document, with the number of its entry."""
+
+    content: bytes
+    number: int
+    id: str | None
+
+
+_bundles = msgspec.json.Decoder(Bundle)
+_arrays = msgspec.json.Decoder(list[msgspec.Raw])
+_names = msgspec.json.Decoder(Name)
+
+
+def batches_of_document(content: bytes | memoryview, file: str) -> Iterator[Batch]:
+    """Yield the resources of a document; whatever is no Bundle and no array is taken for one resource."""
+    head = bytes(content[:256]).lstrip()
+    if head[:1] == b"[":
+        yield from _array(bytes(content), file)
+    elif BUNDLE.search(bytes(content)):
+        yield from _bundle(bytes(content), file, 1, 0)
+    else:
+        line = bytes(content)
+        yield Batch(file, [line], [1], is_hazardous(line), bytes_read=len(line))
+
+
+def is_bundle(line: bytes) -> bool:
+    """Return True when a line's own type is Bundle; the word may also stand inside another resource."""
+    if b"Bundle" not in line:
+        return False
+    try:
+        return _names.decode(line).resource_type == "Bundle"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _array(content: bytes, file: str) -> Iterator[Batch]:
+    try:
+        parts = [bytes(part) for part in _arrays.decode(content)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        yield Batch(file, [content], [1], True, bytes_read=len(content))
+        return
+    yield from _in_portions([Resource(part, number, None) for number, part in enumerate(parts, 1)], file)
+
+
+def batches_of_bundle(content: bytes, file: str, number: int) -> Iterator[Batch]:
+    """Yield the resources of a Bundle that is one line of an NDJSON file."""
+    yield from _bundle(content, file, number, 0)
+
+
+def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batch]:
+    try:
+        bundle = _bundles.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # Not a Bundle that can be taken apart: the decoder of single resources says why.
+        yield Batch(file, [content], [number], True, bytes_read=len(content))
+        return
+    if bundle.resource_type != "Bundle" or level > BUNDLES_IN_BUNDLES:
+        yield Batch(file, [content], [number], True, bytes_read=len(content))
+        return
+    resources: list[Resource] = []
+    failures: list[Failure] = []
+    nested: list[tuple[bytes, int]] = []
+    targets: dict[str, tuple[str, str]] = {}
+    bases: set[str] = set()
+    for index, entry in enumerate(bundle.entry or (), 1):
+        if entry.search is not None and entry.search.mode == "outcome":
+            failures.append(Failure(Reason.OUTCOME, index, True))
+            continue
+        if entry.resource is None:
+            deleted = entry.request is not None and entry.request.method == "DELETE"
+            failures.append(Failure(Reason.DELETED if deleted else Reason.NO_RESOURCE, index, True))
+            continue
+        resource = bytes(entry.resource)
+        if is_bundle(resource):
+            nested.append((resource, index))
+            continue
+        resources.append(Resource(resource, index, _learn(entry, resource, targets, bases)))
+    yield from _in_portions(resources, file, targets, frozenset(bases), tuple(failures))
+    for part, index in nested:
+        yield from _bundle(part, file, index, level + 1)
+
+
+def _learn(
+    entry: Entry, resource: bytes, targets: dict[str, tuple[str, str]], bases: set[str]
+) -> str | None:
+    """Remember what an entry's full URL means; return an id for a resource that has none."""
+    url = entry.full_url
+    if not url:
+        return None
+    try:
+        name = _names.decode(resource)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    match = FULL_URL.match(url)
+    if match:
+        bases.add(match[1])
+    own = name.id or (match[3] if match else url.removeprefix("urn:uuid:").removeprefix("urn:oid:"))
+    if name.resource_type:
+        targets[url] = (name.resource_type, own)
+    return None if name.id else own
+
+
+def _in_portions(
+    resources: list[Resource],
+    file: str,
+    targets: dict[str, tuple[str, str]] | None = None,
+    bases: frozenset[str] = frozenset(),
+    failures: tuple[Failure, ...] = (),
+) -> Iterator[Batch]:
+    for start in range(0, max(1, len(resources)), ENTRIES_AT_ONCE):
+        portion = resources[start : start + ENTRIES_AT_ONCE]
+        yield Batch(
+            file,
+            [part.content for part in portion],
+            [part.number for part in portion],
+            True,
+            targets or {},
+            bases,
+            {part.number: part.id for part in portion if part.id},
+            failures if start == 0 else (),
+            sum(len(part.content) for part in portion),
+        )

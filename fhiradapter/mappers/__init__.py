@@ -1,0 +1,1 @@
+"""Mappers: FHIR elements to cohort rows, pure functions, one module per resource."""

@@ -1,0 +1,66 @@
+"""Context: what a mapper needs to know besides the resource."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fhiradapter.definitions.catalogue import Catalogue
+from fhiradapter.fhir.dates import DateReader
+from fhiradapter.mappers.codes import CodeReader
+from fhiradapter.mappers.lookups import Lookups
+from fhiradapter.mappers.quantities import QuantityReader
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The Bundle that a resource came in: full URL to type and id, and the bases of its full URLs."""
+
+    targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    bases: frozenset[str] = frozenset()
+
+
+ALONE = Neighbours()
+
+
+@dataclass(frozen=True)
+class Context:
+    """One source's definitions, time zone and look-ups.
+
+    `final` says that everything was read, so that a reference that is still unknown stays so.
+    `now` is the latest instant that is not the future, microseconds since 1970.
+    """
+
+    source: str
+    catalogue: Catalogue
+    codes: CodeReader
+    quantities: QuantityReader
+    dates: DateReader
+    lookups: Lookups
+    now: int
+    base_url: str | None = None
+    subject_prefix: str = ""
+    neighbours: Neighbours = ALONE
+    final: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        catalogue: Catalogue,
+        *,
+        now: int,
+        source: str = "input",
+        time_zone: str | None = None,
+        base_url: str | None = None,
+        subject_prefix: str = "",
+    ) -> "Context":
+        """Make the context of one source; its site's time zone holds when none is given."""
+        return cls(
+            source=source,
+            catalogue=catalogue,
+            codes=CodeReader(catalogue),
+            quantities=QuantityReader(catalogue),
+            dates=DateReader(time_zone or catalogue.time_zone),
+            lookups=Lookups(),
+            now=now,
+            base_url=base_url.rstrip("/") if base_url else None,
+            subject_prefix=subject_prefix,
+        )

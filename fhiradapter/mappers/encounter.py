@@ -1,0 +1,53 @@
+"""Encounter: one visit or stay."""
+
+from fhiradapter.fhir.datatypes import Coding
+from fhiradapter.fhir.elements import Encounter
+from fhiradapter.mappers.codes import first_code
+from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.links import subject_of
+from fhiradapter.mappers.moments import columns, period
+from fhiradapter.mappers.observation import usable_status
+from fhiradapter.mappers.outcome import Mapped, Note, row
+from fhiradapter.reasons import Reason
+
+RULE = "encounter/1"
+USED = frozenset(
+    {
+        "planned",
+        "arrived",
+        "triaged",
+        "in-progress",
+        "onleave",
+        "finished",
+        "on-hold",  # R5
+        "discharged",  # R5
+        "completed",  # R5
+    }
+)
+NOT_VISITS = frozenset({"cancelled", "unknown", "discontinued"})
+
+
+def map_encounter(encounter: Encounter, context: Context) -> Mapped:
+    """Return the encounter of an Encounter."""
+    status = usable_status(encounter.status, USED, NOT_VISITS, "Encounter.status")
+    notes: list[Note] = []
+    subject = subject_of(encounter.subject, encounter, context, "Encounter.subject", notes)
+    values: dict[str, object] = {
+        "encounter_id": encounter.id,
+        "encounter_class": _class(encounter),
+        "status": status,
+    }
+    sent = encounter.period or encounter.actual_period
+    if sent is None:
+        notes.append(Note(Reason.NO_DATE, "Encounter.period"))
+    else:
+        when = period(sent, context, "Encounter.period", notes)
+        values |= columns("started", when.start) | columns("ended", when.end)
+    return Mapped(subject, [row("encounters", **values)], notes)
+
+
+def _class(encounter: Encounter) -> str | None:
+    sent = encounter.encounter_class
+    if isinstance(sent, Coding):
+        return sent.code
+    return first_code(sent[0]) if sent else None

@@ -1,0 +1,136 @@
+"""MedicationAdministration: one exposure, given or not."""
+
+from fhiradapter.fhir.datatypes import CodeableConcept, Quantity, Reference
+from fhiradapter.fhir.elements import Dosage, MedicationAdministration
+from fhiradapter.mappers.codes import concept_text
+from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.links import encounter_of, product_of, reference_text, subject_of
+from fhiradapter.mappers.lookups import Product
+from fhiradapter.mappers.moments import columns, span
+from fhiradapter.mappers.observation import usable_status
+from fhiradapter.mappers.outcome import Mapped, Note, Unusable, row
+from fhiradapter.mappers.quantities import finite, number_text
+from fhiradapter.mappers.values import quantity_text
+from fhiradapter.reasons import Reason
+
+RULE = "medication_administration/1"
+USED = frozenset({"completed", "in-progress", "stopped", "not-done"})
+NOT_DOSES = frozenset({"on-hold", "unknown"})
+CELL_PRODUCTS = "product"
+NO_DOSE: dict[str, object] = {}
+
+
+def map_medication_administration(administration: MedicationAdministration, context: Context) -> Mapped:
+    """Return the exposure; a dose that was not given stays a row with its reason and without a dose."""
+    name = "MedicationAdministration"
+    status = usable_status(administration.status, USED, NOT_DOSES, f"{name}.status")
+    if administration.not_given:  # STU3 has a flag beside a status that says completed
+        status = "not-done"
+    notes: list[Note] = []
+    subject = subject_of(administration.subject, administration, context, f"{name}.subject", notes)
+    medication = _product(administration, context, notes)
+    when = span(
+        administration.effective_date_time
+        or administration.occurence_date_time
+        or administration.occurrence_date_time,
+        administration.effective_period or administration.occurence_period or administration.occurrence_period,
+        administration.occurence_timing or administration.occurrence_timing,
+        context,
+        f"{name}.effective[x]",
+        notes,
+    )
+    if status == "stopped":
+        notes.append(Note(Reason.INTERRUPTED, f"{name}.status"))
+    kind = medication.coded.kind
+    values: dict[str, object] = {
+        "concept": medication.coded.concept,
+        "status": status,
+        **columns("started", when.start),
+        **columns("ended", when.end),
+        **_dosage(administration.dosage, status, kind, context, notes),
+        "batch": medication.batch,
+        "encounter_id": encounter_of(
+            administration.context or administration.encounter, administration, context, f"{name}.context", notes
+        ),
+        "status_reason": _reason(administration),
+        "planned": reference_text(administration.request or administration.prescription),
+        "interrupted": status == "stopped",
+        "source_code": medication.coded.source_code,
+        "source_display": medication.coded.source_display,
+    }
+    return Mapped(subject, [row("exposures", **values)], notes)
+
+
+def _product(
+    administration: MedicationAdministration, context: Context, notes: list[Note]
+) -> Product:
+    """Return what was given, as a code or through a Medication; without either it has no meaning."""
+    name = "MedicationAdministration"
+    concept: CodeableConcept | None = administration.medication_codeable_concept
+    reference: Reference | None = administration.medication_reference
+    if administration.medication is not None:  # R5
+        concept = concept or administration.medication.concept
+        reference = reference or administration.medication.reference
+    found = None
+    if reference is not None:
+        found = product_of(reference, administration, context, f"{name}.medication[x]", notes)
+    if concept is not None:
+        coded = context.codes.read(concept, f"{name}.medication[x]", notes)
+        return Product(coded, found.batch if found else None)
+    if found is not None:
+        return found
+    if reference is None:
+        raise Unusable(Reason.MISSING_ELEMENT, f"{name}.medication[x]")
+    text = reference_text(reference)
+    return Product(context.codes.read(None, name, notes)._replace(source_display=reference.display or text), None)
+
+
+def _reason(administration: MedicationAdministration) -> str | None:
+    reasons = administration.status_reason or administration.reason_not_given
+    return concept_text(reasons[0]) if reasons else None
+
+
+def _dosage(
+    dosage: Dosage | None, status: str | None, kind: str | None, context: Context, notes: list[Note]
+) -> dict[str, object]:
+    """Return dose, route and rate; what was not given has no dose, whatever was planned."""
+    if dosage is None:
+        return NO_DOSE
+    route = context.codes.read(dosage.route, "MedicationAdministration.dosage.route", notes)
+    values: dict[str, object] = {"route": route.concept or route.source_code}
+    rate = dosage.rate_quantity or dosage.rate_simple_quantity
+    if rate is not None and rate.value is not None:
+        values["rate_value"] = finite(number_text(rate.value, "MedicationAdministration.dosage.rate[x]"))
+        values["rate_unit"] = rate.code or rate.unit
+    elif dosage.rate_ratio is not None:
+        values["rate_unit"] = (
+            f"{quantity_text(dosage.rate_ratio.numerator, 'MedicationAdministration.dosage.rate[x]')} / "
+            f"{quantity_text(dosage.rate_ratio.denominator, 'MedicationAdministration.dosage.rate[x]')}"
+        )
+    dose = dosage.dose or dosage.quantity
+    if dose is not None and dose.value is not None and status != "not-done":
+        values |= _dose(dose, kind, context, notes)
+    return values
+
+
+def _dose(dose: Quantity, kind: str | None, context: Context, notes: list[Note]) -> dict[str, object]:
+    """Return a dose as sent, and in cells when its unit counts cells; a bare number is no dose."""
+    path = "MedicationAdministration.dosage.dose"
+    assert dose.value is not None
+    text = number_text(dose.value, path)
+    use = context.quantities.use(None, None, dose.system, dose.code, dose.unit)
+    values: dict[str, object] = {"dose_value": finite(text), "dose_text": text, "dose_unit": use.source_unit}
+    if not (dose.code or "").strip() and not (dose.unit or "").strip():
+        notes.append(Note(Reason.DOSE_WITHOUT_UNIT, path))
+        return values
+    if kind not in (None, CELL_PRODUCTS):
+        return values
+    # UCUM's 10*6 with the text "million cells" says cells twice; 1 with the text "mL" says millilitres.
+    for unit in (use.source_unit, dose.code, dose.unit):
+        cells = context.catalogue.units.dose_cells(text, unit) if unit else None
+        if cells is not None:
+            values["dose_cells_per_kg" if cells[1] else "dose_cells"] = cells[0]
+            return values
+    if kind == CELL_PRODUCTS:
+        notes.append(Note(Reason.UNKNOWN_UNIT, path))
+    return values

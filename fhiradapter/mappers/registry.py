@@ -1,0 +1,64 @@
+"""The registry of mappers: which resource types are read, and by what."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fhiradapter.fhir.elements import Medication, Specimen
+from fhiradapter.mappers import (
+    adverse_event,
+    condition,
+    encounter,
+    medication_administration,
+    observation,
+    patient,
+    questionnaire_response,
+)
+from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.links import product
+from fhiradapter.mappers.outcome import Mapped, Note, Unusable
+from fhiradapter.mappers.patient import learn_patient
+from fhiradapter.reasons import Reason
+
+
+class Mapper(NamedTuple):
+    """How one resource type is mapped; `learn` remembers what other resources ask of it."""
+
+    map: Callable[[Any, Context], Mapped]
+    rule: str
+    learn: Callable[[Any, Context], None] | None = None
+
+
+def _map_lookup(resource: Medication | Specimen, context: Context) -> Mapped:
+    """A look-up has no rows of its own."""
+    if not resource.id:
+        raise Unusable(Reason.MISSING_ELEMENT, f"{type(resource).__name__}.id")
+    return Mapped(None, [], [])
+
+
+def _learn_medication(medication: Medication, context: Context) -> None:
+    if medication.id:
+        notes: list[Note] = []
+        context.lookups.medications[medication.id] = product(medication, context, "Medication.code", notes)
+
+
+def _learn_specimen(specimen: Specimen, context: Context) -> None:
+    if specimen.id:
+        context.lookups.specimens[specimen.id] = context.codes.matrix(specimen.type)
+
+
+# In the order in which sources are best read: what others refer to comes first.
+MAPPERS: dict[str, Mapper] = {
+    "Patient": Mapper(patient.map_patient, patient.RULE, learn_patient),
+    "Medication": Mapper(_map_lookup, "medication/1", _learn_medication),
+    "Specimen": Mapper(_map_lookup, "specimen/1", _learn_specimen),
+    "Encounter": Mapper(encounter.map_encounter, encounter.RULE),
+    "Condition": Mapper(condition.map_condition, condition.RULE),
+    "MedicationAdministration": Mapper(
+        medication_administration.map_medication_administration, medication_administration.RULE
+    ),
+    "AdverseEvent": Mapper(adverse_event.map_adverse_event, adverse_event.RULE),
+    "QuestionnaireResponse": Mapper(
+        questionnaire_response.map_questionnaire_response, questionnaire_response.RULE
+    ),
+    "Observation": Mapper(observation.map_observation, observation.RULE),
+}

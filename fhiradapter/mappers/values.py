@@ -1,0 +1,175 @@
+"""Values: value[x] of an Observation, a component or an answer, with the reason why there is none."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from fhiradapter.fhir.datatypes import CodeableConcept, Coding, Extension, Quantity, Range, Ratio
+from fhiradapter.fhir.elements import Measured
+from fhiradapter.mappers.codes import Coded, code_text, concept_text, display_of
+from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.outcome import Note
+from fhiradapter.mappers.quantities import finite, number_text
+from fhiradapter.reasons import Reason
+
+SCORES = frozenset({"score", "score_item"})
+DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+ORDINALS = frozenset(
+    {
+        "http://hl7.org/fhir/StructureDefinition/ordinalValue",
+        "http://hl7.org/fhir/StructureDefinition/itemWeight",  # R5
+        "http://hl7.org/fhir/StructureDefinition/iso21090-CO-value",  # before STU3
+    }
+)
+
+
+class Value(NamedTuple):
+    """The columns value to absent_reason of a measurement."""
+
+    value: float | None = None
+    unit: str | None = None
+    comparator: str | None = None
+    value_text: str | None = None
+    value_concept: str | None = None
+    source_value: str | None = None
+    source_unit: str | None = None
+    absent_reason: str | None = None
+
+
+ABSENT = Value()
+
+
+def value_of(holder: Measured, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
+    """Return the value in the concept's unit, or as text, or why it is absent."""
+    quantity = holder.value_quantity
+    if quantity is not None:
+        number = context.quantities.read(quantity, coded.concept, coded.source_code, path, notes)
+        reason = None
+        if number.source_value is None and holder.data_absent_reason is not None:
+            reason = concept_text(holder.data_absent_reason)
+        return Value(
+            number.value, number.unit, number.comparator, None, None, number.source_value, number.source_unit, reason
+        )
+    if holder.value_codeable_concept is not None:
+        return from_concept(holder.value_codeable_concept, coded, context, path, notes)
+    if holder.value_string is not None:
+        return from_string(holder.value_string, coded, context, path, notes)
+    return _other(holder, coded, context, path, notes) or Value(absent_reason=_absent_reason(holder))
+
+
+def from_number(raw: msgspec.Raw, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
+    """Return an integer or decimal that came without a unit."""
+    text = number_text(raw, path)
+    number = context.quantities.read_number(text, coded.concept, coded.source_code, path, notes)
+    return Value(number.value, number.unit, None, None, None, number.source_value, number.source_unit)
+
+
+def from_concept(
+    concept: CodeableConcept, coded: Coded, context: Context, path: str, notes: list[Note]
+) -> Value:
+    """Return a coded value; of a score, the number that its ordinal extension gives."""
+    text, code = display_of(concept), concept_text(concept)
+    ordinal = next(
+        (found for coding in concept.coding or () if (found := _ordinal(coding.extension)) is not None),
+        _ordinal(concept.extension),
+    )
+    absent = None
+    if not text and not concept.coding:
+        absent = _absent_code(concept.extension)
+    if ordinal is None or coded.kind not in SCORES:
+        return Value(value_text=text, value_concept=code, absent_reason=absent)
+    number = context.quantities.read_number(
+        number_text(ordinal, path), coded.concept, coded.source_code, path, notes
+    )
+    return Value(number.value, number.unit, None, text, code, number.source_value, number.source_unit)
+
+
+def from_coding(coding: Coding, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
+    """Return the value of one Coding, as questionnaires answer."""
+    return from_concept(CodeableConcept(coding=[coding]), coded, context, path, notes)
+
+
+def from_string(text: str, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
+    """Return a text; of a score, the number that is all of the text. Of anything else no number is made."""
+    trimmed = text.strip()
+    if coded.kind in SCORES and trimmed:
+        if finite(trimmed) is None or not trimmed[-1].isdigit():
+            notes.append(Note(Reason.NOT_A_NUMBER, path))
+            return Value(value_text=text, source_value=text)
+        notes.append(Note(Reason.NUMBER_IN_TEXT, path))
+        number = context.quantities.read_number(trimmed, coded.concept, coded.source_code, path, notes)
+        return Value(number.value, number.unit, None, text, None, number.source_value, number.source_unit)
+    return Value(value_text=text, source_value=text)
+
+
+def _other(holder: Measured, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value | None:
+    """Return the rarer kinds of value."""
+    for raw in (holder.value_integer, holder.value_decimal):
+        if raw is not None:
+            return from_number(raw, coded, context, path, notes)
+    if holder.value_boolean is not None:
+        text = "true" if holder.value_boolean else "false"
+        return Value(value_text=text, source_value=text)
+    if holder.value_coding is not None:
+        return from_coding(holder.value_coding, coded, context, path, notes)
+    text = _text_of(holder, path)
+    return Value(value_text=text, source_value=text) if text is not None else None
+
+
+def _text_of(holder: Measured, path: str) -> str | None:
+    """Return values that are no single number as text, in a form that reads back."""
+    for text in (holder.value_time, holder.value_date, holder.value_date_time, holder.value_uri):
+        if text is not None:
+            return text
+    if holder.value_range is not None:
+        return _range_text(holder.value_range, path)
+    if holder.value_ratio is not None:
+        return _ratio_text(holder.value_ratio, path)
+    if holder.value_period is not None:
+        return f"{holder.value_period.start or '..'}/{holder.value_period.end or '..'}"
+    if holder.value_sampled_data is not None:
+        return holder.value_sampled_data.data or ""
+    if holder.value_reference is not None:
+        return holder.value_reference.reference or holder.value_reference.display or ""
+    return "attachment" if holder.value_attachment is not None else None
+
+
+def quantity_text(quantity: Quantity | None, path: str) -> str:
+    """Return a quantity as it was sent: comparator, number, unit."""
+    if quantity is None:
+        return ""
+    number = number_text(quantity.value, path) if quantity.value is not None else ""
+    return f"{quantity.comparator or ''}{number} {quantity.unit or quantity.code or ''}".strip()
+
+
+def _range_text(sent: Range, path: str) -> str:
+    return f"{quantity_text(sent.low, path)} - {quantity_text(sent.high, path)}".strip()
+
+
+def _ratio_text(sent: Ratio, path: str) -> str:
+    return f"{quantity_text(sent.numerator, path)} / {quantity_text(sent.denominator, path)}"
+
+
+def _ordinal(extensions: list[Extension] | None) -> msgspec.Raw | None:
+    for extension in extensions or ():
+        if extension.url in ORDINALS:
+            return extension.value_decimal or extension.value_integer
+    return None
+
+
+def _absent_reason(holder: Measured) -> str | None:
+    if holder.data_absent_reason is not None:
+        return concept_text(holder.data_absent_reason)
+    for primitive in (
+        holder.absent_string,
+        holder.absent_integer,
+        holder.absent_boolean,
+        holder.absent_date_time,
+    ):
+        if primitive is not None and (code := _absent_code(primitive.extension)):
+            return code
+    return None
+
+
+def _absent_code(extensions: list[Extension] | None) -> str | None:
+    return next((extension.value_code for extension in extensions or () if extension.url == DATA_ABSENT), None)

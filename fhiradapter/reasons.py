@@ -1,0 +1,185 @@
+"""Why a resource or value could not be used as it was sent: one list of reasons, each with what to do about it."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Meaning(NamedTuple):
+    """What a reason does to the resource by default, how grave that is, and what a person can do."""
+
+    disposition: str
+    severity: str
+    advice: str
+
+
+class Reason(StrEnum):
+    """The reasons; `MEANINGS` says what follows from each."""
+
+    # The bytes
+    MALFORMED_JSON = "MALFORMED_JSON"
+    TRUNCATED_JSON = "TRUNCATED_JSON"
+    INVALID_ENCODING = "INVALID_ENCODING"
+    NUL_CHARACTER = "NUL_CHARACTER"
+    TOO_LARGE = "TOO_LARGE"
+    TOO_DEEP = "TOO_DEEP"
+    EMPTY_FILE = "EMPTY_FILE"
+    NOT_A_FILE = "NOT_A_FILE"
+    UNREADABLE_FILE = "UNREADABLE_FILE"
+    TRUNCATED_FILE = "TRUNCATED_FILE"
+    UNKNOWN_FORMAT = "UNKNOWN_FORMAT"
+    # The resource
+    NOT_FHIR = "NOT_FHIR"
+    WRONG_TYPE = "WRONG_TYPE"
+    TYPE_NOT_READ = "TYPE_NOT_READ"
+    OUTCOME = "OUTCOME"
+    DELETED = "DELETED"
+    NO_RESOURCE = "NO_RESOURCE"
+    MISSING_ELEMENT = "MISSING_ELEMENT"
+    NO_SUBJECT = "NO_SUBJECT"
+    NOT_A_PERSON = "NOT_A_PERSON"
+    UNKNOWN_MODIFIER = "UNKNOWN_MODIFIER"
+    UNKNOWN_CODE = "UNKNOWN_CODE"
+    ENTERED_IN_ERROR = "ENTERED_IN_ERROR"
+    STATUS_EXCLUDED = "STATUS_EXCLUDED"
+    REFUTED = "REFUTED"
+    NOT_ACTUAL = "NOT_ACTUAL"
+    # Versions and copies
+    SUPERSEDED = "SUPERSEDED"
+    DUPLICATE = "DUPLICATE"
+    SAME_VERSION_DIFFERS = "SAME_VERSION_DIFFERS"
+    SAME_FACT = "SAME_FACT"
+    INCOMPLETE_COPY = "INCOMPLETE_COPY"
+    # References
+    ORPHAN_SUBJECT = "ORPHAN_SUBJECT"
+    ORPHAN_REFERENCE = "ORPHAN_REFERENCE"
+    FOREIGN_REFERENCE = "FOREIGN_REFERENCE"
+    AMBIGUOUS_IDENTIFIER = "AMBIGUOUS_IDENTIFIER"
+    ABOUT_SOMEBODY_ELSE = "ABOUT_SOMEBODY_ELSE"
+    INACTIVE_RECORD = "INACTIVE_RECORD"
+    MERGE_CYCLE = "MERGE_CYCLE"
+    # Dates
+    NO_DATE = "NO_DATE"
+    INVALID_DATE = "INVALID_DATE"
+    NO_ZONE = "NO_ZONE"
+    OPEN_ENDED = "OPEN_ENDED"
+    SENTINEL_DATE = "SENTINEL_DATE"
+    FUTURE_DATE = "FUTURE_DATE"
+    BEFORE_BIRTH = "BEFORE_BIRTH"
+    END_BEFORE_START = "END_BEFORE_START"
+    END_ONLY = "END_ONLY"
+    # Values
+    INVALID_SCORE = "INVALID_SCORE"
+    NOT_A_NUMBER = "NOT_A_NUMBER"
+    IMPLAUSIBLE_VALUE = "IMPLAUSIBLE_VALUE"
+    MISSING_UNIT = "MISSING_UNIT"
+    ASSIGNED_UNIT = "ASSIGNED_UNIT"
+    UNKNOWN_UNIT = "UNKNOWN_UNIT"
+    UNIT_CONFLICT = "UNIT_CONFLICT"
+    SEVERAL_VALUES = "SEVERAL_VALUES"
+    NUMBER_IN_TEXT = "NUMBER_IN_TEXT"
+    CONFLICTING_CODES = "CONFLICTING_CODES"
+    MISLEADING_CODE = "MISLEADING_CODE"
+    DOSE_WITHOUT_UNIT = "DOSE_WITHOUT_UNIT"
+    DOSE_WITHOUT_WEIGHT = "DOSE_WITHOUT_WEIGHT"
+    INTERRUPTED = "INTERRUPTED"
+
+
+QUARANTINED, IGNORED, FLAGGED = "quarantined", "ignored", "flagged"
+
+MEANINGS: dict[Reason, Meaning] = {
+    Reason.MALFORMED_JSON: Meaning(QUARANTINED, "error", "not JSON; export it again"),
+    Reason.TRUNCATED_JSON: Meaning(QUARANTINED, "error", "ends in the middle; export it again"),
+    Reason.INVALID_ENCODING: Meaning(QUARANTINED, "error", "not UTF-8; export it as UTF-8"),
+    Reason.NUL_CHARACTER: Meaning(QUARANTINED, "error", "holds a NUL character, which FHIR forbids"),
+    Reason.TOO_LARGE: Meaning(
+        QUARANTINED, "error", "larger than the limit; raise [limits] in the study file"
+    ),
+    Reason.TOO_DEEP: Meaning(QUARANTINED, "error", "nested deeper than [limits] nesting allows"),
+    Reason.EMPTY_FILE: Meaning(FLAGGED, "warning", "the file is empty; was the export complete?"),
+    Reason.NOT_A_FILE: Meaning(FLAGGED, "error", "a directory with a file's name; its contents are read"),
+    Reason.UNREADABLE_FILE: Meaning(FLAGGED, "error", "cannot be opened; check its permissions"),
+    Reason.TRUNCATED_FILE: Meaning(FLAGGED, "error", "the compressed file ends early; copy it again"),
+    Reason.UNKNOWN_FORMAT: Meaning(
+        FLAGGED, "warning", "neither JSON nor NDJSON; FHIR XML has to be converted"
+    ),
+    Reason.NOT_FHIR: Meaning(QUARANTINED, "error", "JSON without a resourceType"),
+    Reason.WRONG_TYPE: Meaning(QUARANTINED, "error", "an element has the wrong JSON type"),
+    Reason.TYPE_NOT_READ: Meaning(IGNORED, "information", "this resource type has no place in the cohort"),
+    Reason.OUTCOME: Meaning(
+        IGNORED, "warning", "the server's remark about the search, not a clinical resource"
+    ),
+    Reason.DELETED: Meaning(IGNORED, "information", "the history says that it was deleted"),
+    Reason.NO_RESOURCE: Meaning(IGNORED, "information", "a Bundle entry without a resource"),
+    Reason.MISSING_ELEMENT: Meaning(
+        QUARANTINED, "error", "an element without which it has no meaning is missing"
+    ),
+    Reason.NO_SUBJECT: Meaning(QUARANTINED, "error", "it does not say whom it is about"),
+    Reason.NOT_A_PERSON: Meaning(IGNORED, "information", "its subject is not a Patient"),
+    Reason.UNKNOWN_MODIFIER: Meaning(
+        QUARANTINED,
+        "error",
+        "a modifier may reverse its meaning; if harmless, allow its URL in the site file",
+    ),
+    Reason.UNKNOWN_CODE: Meaning(QUARANTINED, "error", "a code that FHIR does not have in this place"),
+    Reason.ENTERED_IN_ERROR: Meaning(IGNORED, "information", "the source took it back"),
+    Reason.STATUS_EXCLUDED: Meaning(
+        IGNORED, "information", "its status says that it did not happen or is unknown"
+    ),
+    Reason.REFUTED: Meaning(IGNORED, "information", "the source says that the subject does not have it"),
+    Reason.NOT_ACTUAL: Meaning(IGNORED, "information", "a potential event that did not happen"),
+    Reason.SUPERSEDED: Meaning(IGNORED, "information", "a newer version of the same resource was received"),
+    Reason.DUPLICATE: Meaning(IGNORED, "information", "the same version was received before"),
+    Reason.SAME_VERSION_DIFFERS: Meaning(
+        FLAGGED,
+        "warning",
+        "one id and version with two contents: both are kept; ask the source which is right",
+    ),
+    Reason.SAME_FACT: Meaning(IGNORED, "information", "another source sent the same fact; that one is kept"),
+    Reason.INCOMPLETE_COPY: Meaning(FLAGGED, "warning", "tagged SUBSETTED: elements may have been left out"),
+    Reason.ORPHAN_SUBJECT: Meaning(FLAGGED, "warning", "no Patient with this id was received"),
+    Reason.ORPHAN_REFERENCE: Meaning(FLAGGED, "warning", "the resource that it refers to was not received"),
+    Reason.FOREIGN_REFERENCE: Meaning(FLAGGED, "warning", "it refers to another server, which is not asked"),
+    Reason.AMBIGUOUS_IDENTIFIER: Meaning(FLAGGED, "warning", "several resources carry this identifier"),
+    Reason.ABOUT_SOMEBODY_ELSE: Meaning(
+        FLAGGED, "warning", "its focus is not the subject: kept without a concept"
+    ),
+    Reason.INACTIVE_RECORD: Meaning(FLAGGED, "warning", "the Patient record is not in use any more"),
+    Reason.MERGE_CYCLE: Meaning(FLAGGED, "error", "Patient records replace each other in a circle"),
+    Reason.NO_DATE: Meaning(FLAGGED, "warning", "it does not say when; it is in no analysis over time"),
+    Reason.INVALID_DATE: Meaning(FLAGGED, "warning", "not a FHIR date; kept as text"),
+    Reason.NO_ZONE: Meaning(
+        FLAGGED, "information", "a time without an offset: read in the source's time zone"
+    ),
+    Reason.OPEN_ENDED: Meaning(FLAGGED, "information", "the year 9999 means that no date is known"),
+    Reason.SENTINEL_DATE: Meaning(FLAGGED, "warning", "a date that systems write for 'unknown'"),
+    Reason.FUTURE_DATE: Meaning(FLAGGED, "warning", "more than a day in the future"),
+    Reason.BEFORE_BIRTH: Meaning(FLAGGED, "warning", "before the subject's birth"),
+    Reason.END_BEFORE_START: Meaning(FLAGGED, "warning", "it ends before it starts"),
+    Reason.END_ONLY: Meaning(FLAGGED, "information", "a period with an end and no start"),
+    Reason.INVALID_SCORE: Meaning(QUARANTINED, "error", "not a whole number in the score's range"),
+    Reason.NOT_A_NUMBER: Meaning(FLAGGED, "warning", "a number was expected; kept as text"),
+    Reason.IMPLAUSIBLE_VALUE: Meaning(
+        FLAGGED, "warning", "outside the plausible range of concepts.csv; kept"
+    ),
+    Reason.MISSING_UNIT: Meaning(
+        FLAGGED, "warning", "no unit: not converted; a site file can assign one under [[units]]"
+    ),
+    Reason.ASSIGNED_UNIT: Meaning(FLAGGED, "information", "no unit was sent; the site file's was taken"),
+    Reason.UNKNOWN_UNIT: Meaning(
+        FLAGGED, "warning", "no conversion to the concept's unit is known: not converted; see units.csv"
+    ),
+    Reason.UNIT_CONFLICT: Meaning(FLAGGED, "warning", "the unit's code and text differ; the code was taken"),
+    Reason.SEVERAL_VALUES: Meaning(FLAGGED, "warning", "more than one value or answer; the first was taken"),
+    Reason.NUMBER_IN_TEXT: Meaning(FLAGGED, "information", "a score in a text was read as its number"),
+    Reason.CONFLICTING_CODES: Meaning(
+        FLAGGED, "warning", "two codes of it mean different concepts; first taken"
+    ),
+    Reason.MISLEADING_CODE: Meaning(
+        FLAGGED, "warning", "a code that circulates with a wrong meaning (never_map.csv): not mapped"
+    ),
+    Reason.DOSE_WITHOUT_UNIT: Meaning(FLAGGED, "warning", "a bare number is not a dose"),
+    Reason.DOSE_WITHOUT_WEIGHT: Meaning(
+        FLAGGED, "warning", "a dose per kilogram without a body weight in the 30 days before"
+    ),
+    Reason.INTERRUPTED: Meaning(FLAGGED, "information", "stopped before its end: the dose given counts"),
+}
