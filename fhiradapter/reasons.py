@@ -35,6 +35,7 @@ class Reason(StrEnum):
     DELETED = "DELETED"
     NO_RESOURCE = "NO_RESOURCE"
     MISSING_ELEMENT = "MISSING_ELEMENT"
+    NOT_CONFORMANT = "NOT_CONFORMANT"
     NO_SUBJECT = "NO_SUBJECT"
     NOT_A_PERSON = "NOT_A_PERSON"
     UNKNOWN_MODIFIER = "UNKNOWN_MODIFIER"
@@ -113,6 +114,7 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.MISSING_ELEMENT: Meaning(
         QUARANTINED, "error", "an element without which it has no meaning is missing"
     ),
+    Reason.NOT_CONFORMANT: Meaning(FLAGGED, "warning", "not valid by the FHIR specification at this element"),
     Reason.NO_SUBJECT: Meaning(QUARANTINED, "error", "it does not say whom it is about"),
     Reason.NOT_A_PERSON: Meaning(IGNORED, "information", "its subject is not a Patient"),
     Reason.UNKNOWN_MODIFIER: Meaning(

@@ -144,6 +144,7 @@ class ConcomitantCheck(Result, frozen=True, kw_only=True):
     unmapped_administrations: int
     undated_administrations: int
     findings: tuple[ConcomitantFinding, ...]
+    unknown_kinds: tuple[str, ...] = ()  # excluded kinds that no concept has: they cannot be found
 
 
 class Discharge(Result, frozen=True, kw_only=True):
@@ -282,6 +283,7 @@ class BiomarkerValue(Result, frozen=True, kw_only=True):
     value: float
     ratio: float | None  # to the subject's baseline
     below_limit: bool
+    is_baseline: bool = False
 
 
 class Biomarker(Result, frozen=True, kw_only=True):
@@ -298,6 +300,7 @@ class Biomarker(Result, frozen=True, kw_only=True):
     compared: str  # which value is set against baseline
     excluded: tuple[Exclusion, ...]
     series: tuple[BiomarkerValue, ...]
+    notes: dict[str, int] = {}  # values left out or flagged, counted
 
 
 class Incidence(Result, frozen=True, kw_only=True):
@@ -309,6 +312,9 @@ class Incidence(Result, frozen=True, kw_only=True):
     percent: float | None
     clopper_pearson: Interval | None
     wilson: Interval | None
+    person_years: float | None = None  # at risk; null where it is not counted
+    rate_per_100_person_years: float | None = None
+    rate_interval: Interval | None = None  # exact Poisson
 
 
 class Term(Result, frozen=True, kw_only=True):
@@ -329,6 +335,7 @@ class LabShift(Result, frozen=True, kw_only=True):
     grade_shift: dict[str, dict[str, int]]
     not_gradable: int
     treatment_emergent: int
+    term: str | None = None  # CTCAE term that the test is graded by
 
 
 class DoseLimiting(Result, frozen=True, kw_only=True):

@@ -58,14 +58,15 @@ def _zstd(stream: IO[bytes]) -> Iterator[Portion]:
     pending: list[bytes] = []
     size, started = 0, False
     for compressed in iter(lambda: stream.read(COMPRESSED_PORTION), b""):
-        while compressed:
+        rest = compressed
+        while rest:
             try:
-                pending.append(frame.decompress(compressed))
+                pending.append(frame.decompress(rest))
             except zstandard.ZstdError:
                 yield Portion(b"".join(pending), True)
                 return
             started, size = True, size + len(pending[-1])
-            compressed = frame.unused_data if frame.eof else b""
+            rest = frame.unused_data if frame.eof else b""
             if frame.eof:
                 frame, started = zstandard.ZstdDecompressor().decompressobj(), False
         if size >= PORTION:

@@ -1,10 +1,12 @@
 """FHIR data types, reduced to the elements that the mappers read.
 
-A wrong JSON type anywhere in them is a decoding error with its path. Numbers stay as the bytes that were sent,
-because `1.10` says more than 1.1 and a binary float says something else.
+A wrong JSON type anywhere in them is a decoding error with its path. Numbers stay as the bytes that were
+sent, because `1.10` says more than 1.1 and a binary float says something else.
 """
 
 import msgspec
+
+ABSENT = msgspec.Raw()  # what stands for a number that was not sent
 
 
 class Element(msgspec.Struct, rename="camel", gc=False):
@@ -17,8 +19,8 @@ class Extension(Element):
     url: str | None = None
     value_code: str | None = None
     value_string: str | None = None
-    value_decimal: msgspec.Raw | None = None
-    value_integer: msgspec.Raw | None = None
+    value_decimal: msgspec.Raw = ABSENT
+    value_integer: msgspec.Raw = ABSENT
     value_codeable_concept: "CodeableConcept | None" = None
     value_coding: "Coding | None" = None
 
@@ -74,7 +76,7 @@ class CodeableReference(Element):
 class Quantity(Element):
     """A number with its unit."""
 
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = ABSENT
     comparator: str | None = None
     unit: str | None = None
     system: str | None = None
@@ -119,9 +121,9 @@ class SampledData(Element):
     """A series of numbers from a device; kept as text."""
 
     origin: Quantity | None = None
-    period: msgspec.Raw | None = None
-    factor: msgspec.Raw | None = None
-    dimensions: msgspec.Raw | None = None
+    period: msgspec.Raw = ABSENT
+    factor: msgspec.Raw = ABSENT
+    dimensions: msgspec.Raw = ABSENT
     data: str | None = None
 
 

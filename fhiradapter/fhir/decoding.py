@@ -109,7 +109,7 @@ def _find_modifier(node: object, path: str, allowed: frozenset[str]) -> Refusal 
     if isinstance(node, list):
         children = [(item, f"{path}[{index}]") for index, item in enumerate(node)]
     elif isinstance(node, dict):
-        name = str(node.get("resourceType", "")) if not path else path
+        name = path or str(node.get("resourceType", ""))
         if node.get("implicitRules") not in (None, "", *allowed):
             return Refusal(Reason.UNKNOWN_MODIFIER, f"{name}.implicitRules")
         for index, extension in enumerate(node.get("modifierExtension") or ()):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fhiradapter.fhir.datatypes import Element
+from fhiradapter.fhir.datatypes import ABSENT, Element
 from fhiradapter.fhir.decoding import is_hazardous
 from fhiradapter.fhir.source import Batch, Failure
 from fhiradapter.reasons import Reason
@@ -34,7 +34,7 @@ class Entry(Element):
     """One entry of a Bundle; its resource stays bytes."""
 
     full_url: str | None = None
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = ABSENT
     request: Request | None = None
     search: Search | None = None
 
@@ -99,8 +99,8 @@ def _array(content: bytes, file: str) -> Iterator[Batch]:
 
 
 def batches_of_bundle(content: bytes, file: str, number: int) -> Iterator[Batch]:
-    """Yield the resources of a Bundle that is one line of an NDJSON file."""
-    yield from _bundle(content, file, number, 0)
+    """Yield the resources of a Bundle that is one line of an NDJSON file, as of a file of its own."""
+    yield from _bundle(content, f"{file}:{number}", number, 0)
 
 
 def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batch]:
@@ -122,7 +122,7 @@ def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batc
         if entry.search is not None and entry.search.mode == "outcome":
             failures.append(Failure(Reason.OUTCOME, index, True))
             continue
-        if entry.resource is None:
+        if entry.resource is ABSENT:
             deleted = entry.request is not None and entry.request.method == "DELETE"
             failures.append(Failure(Reason.DELETED if deleted else Reason.NO_RESOURCE, index, True))
             continue
@@ -133,12 +133,10 @@ def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batc
         resources.append(Resource(resource, index, _learn(entry, resource, targets, bases)))
     yield from _in_portions(resources, file, targets, frozenset(bases), tuple(failures))
     for part, index in nested:
-        yield from _bundle(part, file, index, level + 1)
+        yield from _bundle(part, f"{file}:{index}", index, level + 1)
 
 
-def _learn(
-    entry: Entry, resource: bytes, targets: dict[str, tuple[str, str]], bases: set[str]
-) -> str | None:
+def _learn(entry: Entry, resource: bytes, targets: dict[str, tuple[str, str]], bases: set[str]) -> str | None:
     """Remember what an entry's full URL means; return an id for a resource that has none."""
     url = entry.full_url
     if not url:

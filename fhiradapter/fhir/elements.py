@@ -1,11 +1,13 @@
 """FHIR resources, reduced to the elements that the mappers read: R4, R4B, R5 and STU3 in one shape each.
 
-Where a version renamed an element both names stand side by side; where it changed a type, the type is a union.
+Where a version renamed an element both names stand side by side; where it changed a type, the type is a
+union.
 """
 
 import msgspec
 
 from fhiradapter.fhir.datatypes import (
+    ABSENT,
     CodeableConcept,
     CodeableReference,
     Coding,
@@ -56,7 +58,7 @@ class Patient(Resource, tag_field="resourceType", tag="Patient"):
 
 
 class Measured(Resource):
-    """What an Observation and its components share: a code, value[x] or why there is none, limits of normal."""
+    """What an Observation and its components share: a code, a value or why there is none, limits."""
 
     code: CodeableConcept | None = None
     reference_range: list[ReferenceRange] | None = None
@@ -64,8 +66,8 @@ class Measured(Resource):
     value_codeable_concept: CodeableConcept | None = None
     value_string: str | None = None
     value_boolean: bool | None = None
-    value_integer: msgspec.Raw | None = None
-    value_decimal: msgspec.Raw | None = None
+    value_integer: msgspec.Raw = ABSENT
+    value_decimal: msgspec.Raw = ABSENT
     value_range: Range | None = None
     value_ratio: Ratio | None = None
     value_sampled_data: SampledData | None = None
@@ -76,7 +78,7 @@ class Measured(Resource):
     value_coding: Coding | None = None
     value_uri: str | None = None
     value_reference: Reference | None = None
-    value_attachment: msgspec.Raw | None = None
+    value_attachment: msgspec.Raw = ABSENT
     data_absent_reason: CodeableConcept | None = None
     absent_string: Extended | None = msgspec.field(default=None, name="_valueString")
     absent_integer: Extended | None = msgspec.field(default=None, name="_valueInteger")
@@ -236,8 +238,8 @@ class Answer(Element):
     """One answer, with the questions that it opens."""
 
     value_boolean: bool | None = None
-    value_decimal: msgspec.Raw | None = None
-    value_integer: msgspec.Raw | None = None
+    value_decimal: msgspec.Raw = ABSENT
+    value_integer: msgspec.Raw = ABSENT
     value_date: str | None = None
     value_date_time: str | None = None
     value_time: str | None = None
@@ -246,7 +248,7 @@ class Answer(Element):
     value_coding: Coding | None = None
     value_quantity: Quantity | None = None
     value_reference: Reference | None = None
-    value_attachment: msgspec.Raw | None = None
+    value_attachment: msgspec.Raw = ABSENT
     item: "list[Item] | None" = None
 
 

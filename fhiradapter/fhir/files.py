@@ -2,22 +2,18 @@
 
 import glob
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from fhiradapter.errors import UsageError
-from fhiradapter.fhir.compression import COMPRESSIONS, Portion, portions
-from fhiradapter.fhir.decoding import BOM, is_hazardous
-from fhiradapter.fhir.documents import batches_of_bundle, batches_of_document, is_bundle
-from fhiradapter.fhir.source import Batch, Failure
-from fhiradapter.fhir.text import Sort, sort_of
+from fhiradapter.fhir.compression import COMPRESSIONS, portions
+from fhiradapter.fhir.reading import HEAD, Reader, failed
+from fhiradapter.fhir.source import Batch
+from fhiradapter.fhir.text import sort_of
 from fhiradapter.reasons import Reason
 
 FORMATS = (".ndjson", ".jsonl", ".json")
-HEAD = 1 << 16  # bytes that show what a file holds
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Found(NamedTuple):
@@ -31,12 +27,11 @@ class Found(NamedTuple):
 class FileSource:
     """All resources below some paths; those that others refer to come first.
 
-    Raises UsageError when a path does not exist. Whatever else is wrong with a file is a failure of its batch.
+    Raises UsageError when a path does not exist. Whatever else is wrong with a file is its batch's failure.
     """
 
     paths: tuple[str | Path, ...]
-    resource_bytes: int = 8 * 2**20
-    document_bytes: int = 2**30
+    reader: Reader = field(default_factory=Reader)
     first: tuple[str, ...] = ()
     """Resource types whose files are read before the others."""
 
@@ -60,101 +55,12 @@ class FileSource:
 
     def _file(self, found: Found) -> Iterator[Batch]:
         if found.path.is_dir():
-            yield _failed(found, Reason.NOT_A_FILE)
+            yield failed(found.name, Reason.NOT_A_FILE)
             return
         try:
-            yield from self._stream(portions(found.path), found)
+            yield from self.reader.batches(portions(found.path), found.name)
         except OSError:
-            yield _failed(found, Reason.UNREADABLE_FILE)
-
-    def _stream(self, stream: Iterator[Portion], found: Found) -> Iterator[Batch]:
-        first = next(stream)
-        head = first.content.removeprefix(BOM)
-        stream = chain([Portion(head, first.damaged)], stream)
-        if first.damaged and not head:
-            yield _failed(found, Reason.TRUNCATED_FILE)
-        elif not head.strip():
-            yield _failed(found, Reason.EMPTY_FILE)
-        elif head.startswith(UTF16):
-            yield _failed(found, Reason.INVALID_ENCODING, counted=True)
-        elif (sort := sort_of(head[:HEAD])).kind is Sort.OTHER:
-            yield _failed(found, Reason.UNKNOWN_FORMAT)
-        elif sort.kind is Sort.DOCUMENT:
-            yield from self._document(stream, found)
-        else:
-            yield from self._lines(stream, found)
-
-    def _document(self, stream: Iterator[Portion], found: Found) -> Iterator[Batch]:
-        content = bytearray()
-        for portion in stream:
-            content += portion.content
-            if len(content) > self.document_bytes:
-                yield _failed(found, Reason.TOO_LARGE, counted=True)
-                return
-            if portion.damaged:
-                yield _failed(found, Reason.TRUNCATED_FILE)
-        for batch in batches_of_document(bytes(content), found.name):
-            yield from self._within_limit(batch)
-
-    def _within_limit(self, batch: Batch) -> Iterator[Batch]:
-        """Take out the entries that are larger than a resource may be."""
-        large = [index for index, line in enumerate(batch.lines) if len(line) > self.resource_bytes]
-        failures = [Failure(Reason.TOO_LARGE, batch.numbers[index], True) for index in large]
-        for index in large:
-            batch.lines[index] = b""
-        yield replace(batch, failures=(*batch.failures, *failures))
-
-    def _lines(self, stream: Iterator[Portion], found: Found) -> Iterator[Batch]:
-        """Yield the complete lines of each portion; a line longer than allowed is skipped to its end."""
-        pending: list[bytes] = []
-        size, number, skipping = 0, 1, False
-        for portion in stream:
-            end = portion.content.rfind(b"\n") + 1
-            if end:
-                text = b"".join(pending) + portion.content[:end]
-                if skipping:
-                    text, skipping, number = text.partition(b"\n")[2], False, number + 1
-                yield from self._batch(text, found, number)
-                number += text.count(b"\n")
-                pending, size = [], 0
-            if not skipping:
-                pending.append(portion.content[end:])
-                size += len(pending[-1])
-            if size > self.document_bytes:
-                yield _failed(found, Reason.TOO_LARGE, line=number, counted=True)
-                pending, size, skipping = [], 0, True
-            if portion.damaged:
-                # What came before the damage is still good; the line it hit is not.
-                yield _failed(found, Reason.TRUNCATED_FILE)
-        yield from self._batch(b"".join(pending), found, number)
-
-    def _batch(self, text: bytes, found: Found, number: int) -> Iterator[Batch]:
-        if not text:
-            return
-        lines = text.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        numbers = range(number, number + len(lines))
-        failures: list[Failure] = []
-        bundles: list[int] = []
-        longest = max(map(len, lines), default=0)
-        # Bundles are among the longest lines or the text has none; either look costs little.
-        if longest > self.resource_bytes or b'"Bundle"' in text:
-            for index, line in enumerate(lines):
-                if is_bundle(line):
-                    bundles.append(index)
-                elif len(line) > self.resource_bytes:
-                    failures.append(Failure(Reason.TOO_LARGE, numbers[index], True))
-                    lines[index] = b""
-        parts = {index: lines[index] for index in bundles}
-        for index in bundles:
-            lines[index] = b""
-        yield Batch(
-            found.name, lines, numbers, is_hazardous(text), failures=tuple(failures), bytes_read=len(text)
-        )
-        for index, bundle in parts.items():
-            for batch in batches_of_bundle(bundle, found.name, numbers[index]):
-                yield from self._within_limit(batch)
+            yield failed(found.name, Reason.UNREADABLE_FILE)
 
 
 def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
@@ -172,7 +78,7 @@ def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
         elif path.exists():
             found.setdefault(path.resolve(), Found(path, path.name))
         else:
-            matches = [Path(match) for match in sorted(glob.glob(str(given), recursive=True))]
+            matches = [Path(match) for match in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207 - given is absolute or not
             if not matches:
                 raise UsageError(f"{given}: there is no such file or folder")
             for match in matches:
@@ -188,7 +94,3 @@ def _is_input(path: Path) -> bool:
     for suffix in COMPRESSIONS:
         name = name.removesuffix(suffix)
     return name.endswith(FORMATS)
-
-
-def _failed(found: Found, reason: Reason, *, line: int | None = None, counted: bool = False) -> Batch:
-    return Batch(found.name, [], [], False, failures=(Failure(reason, line, counted),))

@@ -25,11 +25,11 @@ class Look(NamedTuple):
 
 
 def sort_of(head: bytes) -> Look:
-    """Tell lines from a document: a line that is a whole object, or a next line that starts one, means lines.
+    r"""Tell lines from a document: a whole object in a line, or a next line that starts one, means lines.
 
-    >>> sort_of(b'{"resourceType": "Patient"}\\n{"resourceType": "Patient"}\\n')
+    >>> sort_of(b'{"resourceType": "Patient"}\n{"resourceType": "Patient"}\n')
     Look(kind=<Sort.LINES: 'one JSON object per line'>, first_type='Patient')
-    >>> sort_of(b'{\\n  "resourceType": "Patient"\\n}').kind.value
+    >>> sort_of(b'{\n  "resourceType": "Patient"\n}').kind.value
     'one JSON value over several lines'
     """
     match = FIRST_TYPE.search(head)

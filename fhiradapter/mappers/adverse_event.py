@@ -144,7 +144,10 @@ def _causality(entities: list[SuspectEntity]) -> tuple[str | None, bool | None]:
                     words.append(shape.product_relatedness)
         if entity.causality_assessment is not None:
             sent += [text] if (text := concept_text(entity.causality_assessment)) else []
-            words += [first_code(entity.causality_assessment) or "", display_of(entity.causality_assessment) or ""]
+            words += [
+                first_code(entity.causality_assessment) or "",
+                display_of(entity.causality_assessment) or "",
+            ]
     folded = {word.strip().casefold() for word in words}
     related = True if folded & RELATED else (False if folded & UNRELATED else None)
     return (sent[0] if sent else None), related

@@ -35,7 +35,11 @@ def map_condition(condition: Condition, context: Context) -> Mapped:
         verification, VERIFIED, frozenset(), "Condition.verificationStatus", required=False
     )
     clinical = usable_status(
-        first_code(condition.clinical_status), CLINICAL, frozenset(), "Condition.clinicalStatus", required=False
+        first_code(condition.clinical_status),
+        CLINICAL,
+        frozenset(),
+        "Condition.clinicalStatus",
+        required=False,
     )
     notes: list[Note] = []
     subject = subject_of(condition.subject, condition, context, "Condition.subject", notes)
@@ -81,6 +85,11 @@ def _abatement(condition: Condition, context: Context, notes: list[Note]) -> Mom
     if condition.abatement_date_time is None and condition.abatement_period is None:
         return Moment(text=condition.abatement_string) if condition.abatement_string else NEVER
     found: Span = span(
-        condition.abatement_date_time, condition.abatement_period, None, context, "Condition.abatement[x]", notes
+        condition.abatement_date_time,
+        condition.abatement_period,
+        None,
+        context,
+        "Condition.abatement[x]",
+        notes,
     )
     return found.end if found.end.text is not None else found.start

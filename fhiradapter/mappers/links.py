@@ -3,7 +3,6 @@
 import hashlib
 from typing import NamedTuple, TypeVar
 
-
 from fhiradapter.fhir.datatypes import Reference
 from fhiradapter.fhir.decoding import Refusal, decode
 from fhiradapter.fhir.elements import Medication, Patient, Resource, Specimen
@@ -32,8 +31,10 @@ def subject_of(
     Raises Unusable when it is about nobody, or about a Group, Device or Location.
     """
     # Nearly every server writes Patient/id.
-    if reference is not None and (text := reference.reference) is not None:
-        if text.startswith(RELATIVE_PATIENT) and "/" not in (own := text[8:]) and own.isprintable() and own:
+    text = reference.reference if reference is not None else None
+    if text is not None and text.startswith(RELATIVE_PATIENT) and not context.neighbours.bases:
+        own = text[8:]
+        if own and "/" not in own and own.isprintable():
             return context.subject_prefix + own
     link = resolve(reference, resource, context, path, notes, expected="Patient")
     if link is None:
@@ -52,7 +53,7 @@ def resolve(
     *,
     expected: str | None = None,
 ) -> Link | None:
-    """Return what a reference means, or None when it says nothing; an unknown one keeps its own text as id."""
+    """Return what a reference means, None when it says nothing; an unknown one keeps its text as id."""
     target = target_of(reference)
     if target.kind is Kind.RELATIVE:
         return _within_bundle(target, context) or Link(target.type, target.id or "")
@@ -154,7 +155,7 @@ def contained(reference: Reference, resource: Resource, kind: type[Kinds]) -> Ki
 
 
 def _within_bundle(target: Target, context: Context) -> Link | None:
-    """A relative reference inside a Bundle may mean an entry whose full URL has another id."""
+    """Return the entry that a relative reference means; its full URL may have another id."""
     if not context.neighbours.bases:
         return None
     for base in context.neighbours.bases:
@@ -177,9 +178,7 @@ def _absolute(target: Target, context: Context, path: str, notes: list[Note]) ->
     return Link(target.type, target.id or "")
 
 
-def _contained(
-    target: Target, resource: Resource, context: Context, path: str, notes: list[Note]
-) -> Link:
+def _contained(target: Target, resource: Resource, context: Context, path: str, notes: list[Note]) -> Link:
     for raw in resource.contained or ():
         part = decode(bytes(raw))
         if isinstance(part, Refusal) or part.id not in (target.id, f"#{target.id}"):
@@ -215,5 +214,3 @@ def _by_identifier(kind: str | None, key: str, context: Context, path: str, note
 def own_name(kind: str, resource: Resource, context: Context) -> str:
     """Return the row_id that all rows of a resource start with."""
     return f"{context.source}/{kind}/{resource.id}"
-
-

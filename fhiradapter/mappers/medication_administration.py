@@ -33,7 +33,9 @@ def map_medication_administration(administration: MedicationAdministration, cont
         administration.effective_date_time
         or administration.occurence_date_time
         or administration.occurrence_date_time,
-        administration.effective_period or administration.occurence_period or administration.occurrence_period,
+        administration.effective_period
+        or administration.occurence_period
+        or administration.occurrence_period,
         administration.occurence_timing or administration.occurrence_timing,
         context,
         f"{name}.effective[x]",
@@ -50,7 +52,11 @@ def map_medication_administration(administration: MedicationAdministration, cont
         **_dosage(administration.dosage, status, kind, context, notes),
         "batch": medication.batch,
         "encounter_id": encounter_of(
-            administration.context or administration.encounter, administration, context, f"{name}.context", notes
+            administration.context or administration.encounter,
+            administration,
+            context,
+            f"{name}.context",
+            notes,
         ),
         "status_reason": _reason(administration),
         "planned": reference_text(administration.request or administration.prescription),
@@ -61,9 +67,7 @@ def map_medication_administration(administration: MedicationAdministration, cont
     return Mapped(subject, [row("exposures", **values)], notes)
 
 
-def _product(
-    administration: MedicationAdministration, context: Context, notes: list[Note]
-) -> Product:
+def _product(administration: MedicationAdministration, context: Context, notes: list[Note]) -> Product:
     """Return what was given, as a code or through a Medication; without either it has no meaning."""
     name = "MedicationAdministration"
     concept: CodeableConcept | None = administration.medication_codeable_concept
@@ -82,7 +86,9 @@ def _product(
     if reference is None:
         raise Unusable(Reason.MISSING_ELEMENT, f"{name}.medication[x]")
     text = reference_text(reference)
-    return Product(context.codes.read(None, name, notes)._replace(source_display=reference.display or text), None)
+    return Product(
+        context.codes.read(None, name, notes)._replace(source_display=reference.display or text), None
+    )
 
 
 def _reason(administration: MedicationAdministration) -> str | None:
@@ -99,8 +105,9 @@ def _dosage(
     route = context.codes.read(dosage.route, "MedicationAdministration.dosage.route", notes)
     values: dict[str, object] = {"route": route.concept or route.source_code}
     rate = dosage.rate_quantity or dosage.rate_simple_quantity
-    if rate is not None and rate.value is not None:
-        values["rate_value"] = finite(number_text(rate.value, "MedicationAdministration.dosage.rate[x]"))
+    if rate is not None:
+        sent = number_text(rate.value, "MedicationAdministration.dosage.rate[x]")
+        values["rate_value"] = finite(sent) if sent is not None else None
         values["rate_unit"] = rate.code or rate.unit
     elif dosage.rate_ratio is not None:
         values["rate_unit"] = (
@@ -108,7 +115,7 @@ def _dosage(
             f"{quantity_text(dosage.rate_ratio.denominator, 'MedicationAdministration.dosage.rate[x]')}"
         )
     dose = dosage.dose or dosage.quantity
-    if dose is not None and dose.value is not None and status != "not-done":
+    if dose is not None and status != "not-done":
         values |= _dose(dose, kind, context, notes)
     return values
 
@@ -116,8 +123,9 @@ def _dosage(
 def _dose(dose: Quantity, kind: str | None, context: Context, notes: list[Note]) -> dict[str, object]:
     """Return a dose as sent, and in cells when its unit counts cells; a bare number is no dose."""
     path = "MedicationAdministration.dosage.dose"
-    assert dose.value is not None
     text = number_text(dose.value, path)
+    if text is None:
+        return NO_DOSE
     use = context.quantities.use(None, None, dose.system, dose.code, dose.unit)
     values: dict[str, object] = {"dose_value": finite(text), "dose_text": text, "dose_unit": use.source_unit}
     if not (dose.code or "").strip() and not (dose.unit or "").strip():

@@ -84,9 +84,7 @@ def usable_status(
     raise Unusable(Reason.STATUS_EXCLUDED if status in excluded else Reason.UNKNOWN_CODE, path)
 
 
-def _effective(
-    observation: Observation, context: Context, notes: list[Note]
-) -> tuple[Moment, int | None]:
+def _effective(observation: Observation, context: Context, notes: list[Note]) -> tuple[Moment, int | None]:
     """Return when it was measured; a period counts by its start, and by its end when it has no start.
 
     `issued` is when the result was released, so it never stands in.
@@ -153,9 +151,7 @@ def _is_normal(sent: ReferenceRange) -> bool:
     return sent.type is None or first_code(sent.type) == "normal"
 
 
-def _specimen(
-    observation: Observation, coded: Coded, context: Context, notes: list[Note]
-) -> str | None:
+def _specimen(observation: Observation, coded: Coded, context: Context, notes: list[Note]) -> str | None:
     """Return the matrix where it makes another series of the concept, else the reference as sent."""
     reference = observation.specimen
     if reference is None:
@@ -169,11 +165,11 @@ def _specimen(
 def _members(observation: Observation) -> tuple[str, ...]:
     """Return the members of a panel; STU3 says hasMember as a related Observation of type has-member."""
     references = [*(observation.has_member or ())]
-    references += [part.target for part in observation.related or () if part.type == "has-member" and part.target]
+    references += [
+        part.target for part in observation.related or () if part.type == "has-member" and part.target
+    ]
     return tuple(
         reference.reference
         for reference in references
         if reference.reference and reference.reference.startswith(MEMBER_TYPES)
     )
-
-

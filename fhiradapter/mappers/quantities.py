@@ -8,7 +8,7 @@ import msgspec
 from fhiradapter.definitions.catalogue import Catalogue
 from fhiradapter.definitions.concepts import Concept
 from fhiradapter.definitions.units import Conversion
-from fhiradapter.fhir.datatypes import Quantity
+from fhiradapter.fhir.datatypes import ABSENT, Quantity
 from fhiradapter.mappers.outcome import Note, Unusable
 from fhiradapter.reasons import Reason
 
@@ -45,12 +45,16 @@ class UnitUse(NamedTuple):
 NONE = Number(None, None, None, None, None)
 
 
-def number_text(raw: msgspec.Raw, path: str) -> str:
-    """Return a JSON number as it was sent; refuses the resource when it is not a number."""
+def number_text(raw: msgspec.Raw, path: str) -> str | None:
+    """Return a JSON number as it was sent, None when there is none; refuses what is not a number."""
+    if raw is ABSENT:
+        return None
     text = bytes(raw).decode()
-    if text[:1] not in NUMBER_STARTS:
-        raise Unusable(Reason.WRONG_TYPE, path, "a number was expected")
-    return text
+    if text[0] in NUMBER_STARTS:
+        return text
+    if text == "null":
+        return None
+    raise Unusable(Reason.WRONG_TYPE, path, "a number was expected")
 
 
 def finite(text: str) -> float | None:
@@ -86,9 +90,9 @@ class QuantityReader:
             comparator = comparator.strip()
             if comparator not in COMPARATORS:
                 raise Unusable(Reason.UNKNOWN_CODE, f"{path}.comparator")
-        if quantity.value is None:
+        text = number_text(quantity.value, path)
+        if text is None:
             return Number(None, None, comparator, None, use.source_unit)
-        text = number_text(quantity.value, f"{path}.value")
         return self.convert(text, comparator, use, path, notes, judge=judge)
 
     def read_number(
@@ -109,8 +113,7 @@ class QuantityReader:
     ) -> Number:
         """Convert a decimal text by a unit's use and judge it by the concept's range."""
         if judge:
-            for reason in use.notes:
-                notes.append(Note(reason, path))
+            notes.extend(Note(reason, path) for reason in use.notes)
         if not use.convertible:
             return Number(None, None, comparator, text, use.source_unit)
         value = (

@@ -33,7 +33,11 @@ def map_questionnaire_response(response: QuestionnaireResponse, context: Context
         None,  # method
         reference_text(response.author or response.source),
         encounter_of(
-            response.encounter or response.context, response, context, "QuestionnaireResponse.encounter", notes
+            response.encounter or response.context,
+            response,
+            context,
+            "QuestionnaireResponse.encounter",
+            notes,
         ),
         own_name("QuestionnaireResponse", response, context),
     )

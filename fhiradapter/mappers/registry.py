@@ -28,8 +28,8 @@ class Mapper(NamedTuple):
     learn: Callable[[Any, Context], None] | None = None
 
 
-def _map_lookup(resource: Medication | Specimen, context: Context) -> Mapped:
-    """A look-up has no rows of its own."""
+def _map_lookup(resource: Medication | Specimen, _: Context) -> Mapped:
+    """Return no rows: a look-up has none of its own."""
     if not resource.id:
         raise Unusable(Reason.MISSING_ELEMENT, f"{type(resource).__name__}.id")
     return Mapped(None, [], [])

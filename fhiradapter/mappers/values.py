@@ -2,11 +2,9 @@
 
 from typing import NamedTuple
 
-import msgspec
-
-from fhiradapter.fhir.datatypes import CodeableConcept, Coding, Extension, Quantity, Range, Ratio
+from fhiradapter.fhir.datatypes import ABSENT, CodeableConcept, Coding, Extension, Quantity, Range, Ratio
 from fhiradapter.fhir.elements import Measured
-from fhiradapter.mappers.codes import Coded, code_text, concept_text, display_of
+from fhiradapter.mappers.codes import Coded, concept_text, display_of
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.outcome import Note
 from fhiradapter.mappers.quantities import finite, number_text
@@ -36,9 +34,6 @@ class Value(NamedTuple):
     absent_reason: str | None = None
 
 
-ABSENT = Value()
-
-
 def value_of(holder: Measured, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
     """Return the value in the concept's unit, or as text, or why it is absent."""
     quantity = holder.value_quantity
@@ -48,7 +43,14 @@ def value_of(holder: Measured, coded: Coded, context: Context, path: str, notes:
         if number.source_value is None and holder.data_absent_reason is not None:
             reason = concept_text(holder.data_absent_reason)
         return Value(
-            number.value, number.unit, number.comparator, None, None, number.source_value, number.source_unit, reason
+            number.value,
+            number.unit,
+            number.comparator,
+            None,
+            None,
+            number.source_value,
+            number.source_unit,
+            reason,
         )
     if holder.value_codeable_concept is not None:
         return from_concept(holder.value_codeable_concept, coded, context, path, notes)
@@ -57,9 +59,8 @@ def value_of(holder: Measured, coded: Coded, context: Context, path: str, notes:
     return _other(holder, coded, context, path, notes) or Value(absent_reason=_absent_reason(holder))
 
 
-def from_number(raw: msgspec.Raw, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
+def from_number(text: str, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
     """Return an integer or decimal that came without a unit."""
-    text = number_text(raw, path)
     number = context.quantities.read_number(text, coded.concept, coded.source_code, path, notes)
     return Value(number.value, number.unit, None, None, None, number.source_value, number.source_unit)
 
@@ -70,17 +71,15 @@ def from_concept(
     """Return a coded value; of a score, the number that its ordinal extension gives."""
     text, code = display_of(concept), concept_text(concept)
     ordinal = next(
-        (found for coding in concept.coding or () if (found := _ordinal(coding.extension)) is not None),
-        _ordinal(concept.extension),
+        (found for coding in concept.coding or () if (found := _ordinal(coding.extension, path)) is not None),
+        _ordinal(concept.extension, path),
     )
     absent = None
     if not text and not concept.coding:
         absent = _absent_code(concept.extension)
     if ordinal is None or coded.kind not in SCORES:
         return Value(value_text=text, value_concept=code, absent_reason=absent)
-    number = context.quantities.read_number(
-        number_text(ordinal, path), coded.concept, coded.source_code, path, notes
-    )
+    number = context.quantities.read_number(ordinal, coded.concept, coded.source_code, path, notes)
     return Value(number.value, number.unit, None, text, code, number.source_value, number.source_unit)
 
 
@@ -105,8 +104,8 @@ def from_string(text: str, coded: Coded, context: Context, path: str, notes: lis
 def _other(holder: Measured, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value | None:
     """Return the rarer kinds of value."""
     for raw in (holder.value_integer, holder.value_decimal):
-        if raw is not None:
-            return from_number(raw, coded, context, path, notes)
+        if (number := number_text(raw, path)) is not None:
+            return from_number(number, coded, context, path, notes)
     if holder.value_boolean is not None:
         text = "true" if holder.value_boolean else "false"
         return Value(value_text=text, source_value=text)
@@ -131,14 +130,14 @@ def _text_of(holder: Measured, path: str) -> str | None:
         return holder.value_sampled_data.data or ""
     if holder.value_reference is not None:
         return holder.value_reference.reference or holder.value_reference.display or ""
-    return "attachment" if holder.value_attachment is not None else None
+    return "attachment" if holder.value_attachment is not ABSENT else None
 
 
 def quantity_text(quantity: Quantity | None, path: str) -> str:
     """Return a quantity as it was sent: comparator, number, unit."""
     if quantity is None:
         return ""
-    number = number_text(quantity.value, path) if quantity.value is not None else ""
+    number = number_text(quantity.value, path) or ""
     return f"{quantity.comparator or ''}{number} {quantity.unit or quantity.code or ''}".strip()
 
 
@@ -150,10 +149,10 @@ def _ratio_text(sent: Ratio, path: str) -> str:
     return f"{quantity_text(sent.numerator, path)} / {quantity_text(sent.denominator, path)}"
 
 
-def _ordinal(extensions: list[Extension] | None) -> msgspec.Raw | None:
+def _ordinal(extensions: list[Extension] | None, path: str) -> str | None:
     for extension in extensions or ():
         if extension.url in ORDINALS:
-            return extension.value_decimal or extension.value_integer
+            return number_text(extension.value_decimal, path) or number_text(extension.value_integer, path)
     return None
 
 
@@ -172,4 +171,6 @@ def _absent_reason(holder: Measured) -> str | None:
 
 
 def _absent_code(extensions: list[Extension] | None) -> str | None:
-    return next((extension.value_code for extension in extensions or () if extension.url == DATA_ABSENT), None)
+    return next(
+        (extension.value_code for extension in extensions or () if extension.url == DATA_ABSENT), None
+    )

@@ -1,0 +1,63 @@
+"""What the safety tables rest on: which sources were read, and over which days."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.results import Coverage
+
+NOT_READ = "not read: absence is not zero events"
+LATEST_POSSIBLE = pd.Timestamp("9999-01-01")  # 9999-12-30 and the like mean "open-ended"
+
+# Source -> its table, the column of its day, and the rows of it.
+SOURCES: dict[str, tuple[str, str, Callable[[pd.DataFrame], "pd.Series[bool]"]]] = {
+    "AdverseEvent": ("events", "started_on", lambda rows: rows["kind"].eq("adverse_event")),
+    "Condition": ("events", "started_on", lambda rows: rows["kind"].eq("condition")),
+    "Observation (labs)": ("measurements", "measured_on", lambda rows: rows["kind"].eq("lab")),
+    "Observation (vitals)": ("measurements", "measured_on", lambda rows: rows["kind"].eq("vital")),
+    "MedicationAdministration": ("exposures", "started_on", lambda rows: rows["row_id"].notna()),
+    "Encounter": ("encounters", "started_on", lambda rows: rows["row_id"].notna()),
+}
+
+
+def derive_coverage(cohort: Cohort, timeline: pd.DataFrame) -> dict[str, Coverage]:
+    """Return for each source whether it was read, how much came, and the first and last day in it.
+
+    A resource type without an account was never read; one that was read and had nothing has an account of
+    zero. Received and mapped count the resources of the whole type. `timeline` is indexed by the subject_id
+    of the subjects that are counted. Labs and vitals are both Observations and share their account.
+
+    >>> coverage = derive_coverage(Cohort.from_rows({}), pd.DataFrame(index=["s1"]))
+    >>> coverage["AdverseEvent"].statement
+    'not read: absence is not zero events'
+    """
+    return {name: _source(cohort, timeline, name) for name in SOURCES}
+
+
+def _source(cohort: Cohort, timeline: pd.DataFrame, name: str) -> Coverage:
+    """Return the coverage of one source."""
+    table, column, chosen = SOURCES[name]
+    account = cohort.accounting.get(name.partition(" ")[0])
+    rows = cohort.frame(table)
+    rows = rows.loc[chosen(rows) & rows["subject_id"].isin(timeline.index)]
+    days = rows[column]
+    days = days[days < LATEST_POSSIBLE]
+    first = None if days.empty else days.min().date()
+    last = None if days.empty else days.max().date()
+    if account is None:
+        statement = NOT_READ
+    elif not len(rows):
+        statement = f"read: {account.received} received, none of them usable here"
+    else:
+        subjects = rows["subject_id"].nunique()
+        statement = f"read: {len(rows)} rows of {subjects} of {len(timeline)} subjects"
+        statement += f", {first} to {last}" if first else ", none with a day"
+    return Coverage(
+        read=account is not None,
+        received=account.received if account else 0,
+        mapped=account.mapped if account else 0,
+        first_on=first,
+        last_on=last,
+        statement=statement,
+    )

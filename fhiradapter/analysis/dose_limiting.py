@@ -1,0 +1,87 @@
+"""Dose-limiting toxicities by the study's rule."""
+
+import numpy as np
+import pandas as pd
+
+from fhiradapter.analysis.adverse_event_table import CYTOKINE_RELEASE, INFUSION_REACTIONS
+from fhiradapter.analysis.days import is_partial
+from fhiradapter.analysis.moments import possible_moments
+from fhiradapter.results import DoseLimiting
+from fhiradapter.settings import Study
+
+REACTION = "infusion reaction"
+DEATH = "regimen-related death"
+CYTOKINE = "cytokine release syndrome"
+
+
+def derive_dose_limiting(
+    table: pd.DataFrame, infusions: pd.DataFrame, study: Study
+) -> tuple[DoseLimiting | None, dict[str, int]]:
+    """Return the dose-limiting toxicities, None without treatment, and counts of undecided events.
+
+    `table` is as from `adverse_event_table`, `infusions` as from `given_infusions`. `n` counts subjects; an
+    event is named by its row_id, term and criterion. Where a time is not exact, an event counts when it can
+    be inside the window; without a start it cannot be placed and is counted as undecided.
+    """
+    if study.treatment is None:
+        return None, {}
+    hours, days = study.safety.infusion_reaction_hours, study.safety.cytokine_release_days
+    reaction = table["key"].isin(INFUSION_REACTIONS)
+    cytokine = table["key"].isin(CYTOKINE_RELEASE) & table["severe"]
+    since = hours_since_infusion(table, infusions)
+    criteria = [
+        (table["fatal"] & table["related"], DEATH),
+        (reaction & since.le(hours), REACTION),
+        (cytokine & since.le(24 * days), CYTOKINE),
+    ]
+    named = np.select(
+        [holds.to_numpy(dtype=bool) for holds, _ in criteria], [name for _, name in criteria], ""
+    )
+    found = (
+        table.assign(criterion=named).loc[named != ""].sort_values(["subject_id", "row_id"], kind="stable")
+    )
+    undecided = int(((reaction | cytokine) & table["started_at"].isna() & (named == "")).sum())
+    terms = ", ".join(sorted(INFUSION_REACTIONS | CYTOKINE_RELEASE))
+    rule = (
+        f"An infusion reaction of any grade that starts within {hours:g} hours of the start of an infusion; "
+        f"or a death related to the product; or a cytokine release syndrome of grade 3 or more that "
+        f"starts within {days:g} days of the start of an infusion. "
+        f"Terms that count, compared whole and in any case: {terms}."
+    )
+    result = DoseLimiting(
+        n=int(found["subject_id"].nunique()),
+        events=tuple(
+            f"{row}: {term} ({criterion})"
+            for row, term, criterion in zip(found["row_id"], found["term"], found["criterion"], strict=True)
+        ),
+        rule=rule,
+    )
+    note = "possibly dose-limiting, start missing"
+    return result, {note: undecided} if undecided else {}
+
+
+def hours_since_infusion(table: pd.DataFrame, infusions: pd.DataFrame) -> pd.Series:
+    """Return the fewest hours (n,) that can lie between an infusion's start and the event; NaN without one.
+
+    An event or infusion known to the day may be at any moment of it. Infusions known to the month or year
+    only are left out. The latest infusion that can be before the event is the nearest one.
+    """
+    times = possible_moments(table["started_at"], table["started_precision"])
+    events = pd.DataFrame(
+        {"subject_id": table["subject_id"].astype(object), "from": times["earliest"], "to": times["latest"]}
+    )
+    events = events.dropna(subset=["to"]).rename_axis("event").reset_index().sort_values("to", kind="stable")
+    dated = infusions.loc[infusions["started_at"].notna() & ~is_partial(infusions["started_precision"])]
+    starts = possible_moments(dated["started_at"], dated["started_precision"])
+    doses = pd.DataFrame(
+        {
+            "subject_id": dated["subject_id"].astype(object),
+            "at": starts["earliest"],
+            "at_latest": starts["latest"],
+        }
+    ).sort_values("at", kind="stable")
+    # As objects: pandas cannot join two empty columns of text.
+    nearest = pd.merge_asof(events, doses, left_on="to", right_on="at", by="subject_id")
+    between = pd.Series(nearest["from"] - nearest["at_latest"])
+    hours: pd.Series = (between.dt.total_seconds() / 3600).clip(lower=0)
+    return hours.set_axis(pd.Index(nearest["event"])).reindex(table.index)

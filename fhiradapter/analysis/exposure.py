@@ -1,0 +1,203 @@
+"""What was given of the study's product."""
+
+import math
+from collections.abc import Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from fhiradapter.analysis.adherence import TIMINGS, UNDATED, UNPLANNED, Adherence, derive_adherence
+from fhiradapter.analysis.concomitant import check_concomitant
+from fhiradapter.analysis.days import as_dates, is_partial
+from fhiradapter.analysis.discharge import count_discharges, same_day_discharge
+from fhiradapter.analysis.infusions import excluded_administrations, given_infusions, missed_infusions
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.results import Exposure, Infusion, SubjectExposure
+from fhiradapter.settings import DAYS_PER_MONTH, Study
+
+AFTER_CUT = "after the data cut"
+NO_KINDS: Mapping[str, str] = MappingProxyType({})
+
+
+def derive_exposure(
+    cohort: Cohort, study: Study, timeline: pd.DataFrame, *, kinds: Mapping[str, str] = NO_KINDS
+) -> Exposure | None:
+    """Return the exposure of every subject of `timeline`, None for a study without treatment.
+
+    `timeline` is indexed by subject_id with `first_dose_on`, `last_dose_on` and `last_contact_on` (local
+    days) and `first_dose_precision`; a first dose without a day starts no plan. `kinds` gives the kind of
+    each concept and is needed to find excluded medication. Infusions after the data cut are excluded.
+
+    Dose intensity = 100 x given / planned, in cells where the study plans a dose, else in infusions; planned
+    are all the visits of the schedule. A subject with an infusion whose cells are not known has no total of
+    cells: `cells["infusions_without_cells"]` counts these infusions. Medians are over subjects with an
+    infusion.
+    """
+    treatment = study.treatment
+    if treatment is None:
+        return None
+    timeline = timeline.assign(
+        first_dose_on=timeline["first_dose_on"].mask(is_partial(timeline["first_dose_precision"]))
+    )
+    given = _of_population(given_infusions(cohort, study), timeline)
+    not_done = _of_population(missed_infusions(cohort, study), timeline)
+    excluded = excluded_administrations(cohort, study)
+    if study.follow_up.data_cut is not None:
+        cut = pd.Timestamp(study.follow_up.data_cut)
+        later = given["started_on"].gt(cut)
+        if later.any():
+            excluded[AFTER_CUT] = int(later.sum())
+        given = given.loc[~later].reset_index(drop=True)
+        not_done = not_done.loc[~not_done["started_on"].gt(cut)].reset_index(drop=True)
+    adherence = derive_adherence(given, not_done, timeline, study)
+    subjects = _subjects(given, adherence, timeline, planned_cells=treatment.dose_cells, not_done=not_done)
+    treated = subjects.loc[subjects["infusions"].gt(0)]
+    same_day = same_day_discharge(given, cohort)
+    counts = {timing: int(adherence.subjects[timing].sum()) for timing in TIMINGS}
+    for timing in (UNDATED, UNPLANNED):
+        if number := int(adherence.given["timing"].eq(timing).sum()):
+            counts[timing] = number
+    return Exposure(
+        concept=treatment.concept,
+        infusions={
+            "median": _number(treated["infusions"].median()),
+            "min": _number(treated["infusions"].min()),
+            "max": _number(treated["infusions"].max()),
+            "total": float(len(given)),
+        },
+        cells={
+            "median": _number(treated["cells"].median()),
+            "total": _number(given["cells"].sum(min_count=1)),
+            "median_of_infusions": _number(given["cells"].median()),
+            "infusions_without_cells": float(given["cells"].isna().sum()),
+        },
+        dose_intensity_percent={"median": _number(treated["dose_intensity_percent"].median())},
+        adherence=counts,
+        excluded=excluded,
+        subjects=_subject_rows(subjects),
+        timeline=_timeline_rows(adherence, same_day, timeline),
+        concomitant=check_concomitant(cohort, treatment, timeline, kinds=kinds),
+        discharge=count_discharges(same_day),
+    )
+
+
+def _of_population(rows: pd.DataFrame, timeline: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the study's subjects."""
+    return rows.loc[rows["subject_id"].isin(timeline.index)].reset_index(drop=True)
+
+
+def _subjects(
+    given: pd.DataFrame,
+    adherence: Adherence,
+    timeline: pd.DataFrame,
+    *,
+    planned_cells: float | None,
+    not_done: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return one row per subject of the timeline."""
+    groups = given.groupby("subject_id", sort=False)
+    dated = given.dropna(subset=["started_on"]).sort_values(["subject_id", "started_on"], kind="stable")
+    days = dated.groupby("subject_id", sort=False)["started_on"]
+    gaps = days.diff().dt.days.groupby(dated["subject_id"], sort=False).max()
+    subjects = pd.DataFrame(index=timeline.index)
+    subjects["infusions"] = groups.size().reindex(subjects.index).fillna(0).astype(np.int64)
+    subjects["cells"] = groups["cells"].sum().reindex(subjects.index)
+    without_cells = given["cells"].isna().groupby(given["subject_id"], sort=False).any()
+    subjects["cells"] = subjects["cells"].mask(without_cells.reindex(subjects.index).eq(True))
+    subjects["duration_days"] = ((days.max() - days.min()).dt.days + 1).reindex(subjects.index)
+    subjects["longest_gap_days"] = gaps.reindex(subjects.index)
+    subjects["interrupted"] = groups["interrupted"].sum().reindex(subjects.index).fillna(0).astype(np.int64)
+    subjects["not_done"] = not_done["subject_id"].value_counts().reindex(subjects.index).fillna(0)
+    subjects = subjects.join(adherence.subjects)
+    planned = subjects["planned"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    amount = subjects["infusions"].to_numpy(dtype=float)
+    if planned_cells is not None:
+        amount, planned = subjects["cells"].to_numpy(dtype=float), planned * planned_cells
+    subjects["dose_intensity_percent"] = 100 * amount / planned
+    return subjects
+
+
+def _subject_rows(subjects: pd.DataFrame) -> tuple[SubjectExposure, ...]:
+    """Return the subjects as results."""
+    return tuple(
+        SubjectExposure(
+            subject_id=str(subject),
+            infusions=int(row["infusions"]),
+            planned=_whole(row["planned"]),
+            cells=_number(row["cells"]),
+            dose_intensity_percent=_number(row["dose_intensity_percent"]),
+            duration_days=_whole(row["duration_days"]),
+            longest_gap_days=_whole(row["longest_gap_days"]),
+            interrupted=int(row["interrupted"]),
+            not_done=int(row["not_done"]),
+            on_time=int(row["on_time"]),
+            early=int(row["early"]),
+            late=int(row["late"]),
+            missed=int(row["missed"]),
+            additional=int(row["additional"]),
+        )
+        for subject, row in zip(subjects.index, subjects.to_dict("records"), strict=True)
+    )
+
+
+def _timeline_rows(adherence: Adherence, same_day: pd.Series, timeline: pd.DataFrame) -> tuple[Infusion, ...]:
+    """Return every infusion, given or not done, by subject and day, for the swimmer plot."""
+    rows = pd.concat(
+        [
+            adherence.given.assign(same_day=same_day),
+            adherence.not_done.assign(same_day=pd.Series(pd.NA, adherence.not_done.index, dtype="boolean")),
+        ],
+        ignore_index=True,
+    ).sort_values(["subject_id", "started_at", "row_id"], kind="stable")
+    first = timeline["first_dose_on"].reindex(rows["subject_id"]).to_numpy()
+    away = (rows["started_on"] - first).dt.days
+    # Study day has no day 0: the day before the first dose is day -1.
+    study_day = away.where(away < 0, away + 1)
+    return tuple(
+        Infusion(
+            subject_id=subject,
+            row_id=row_id,
+            status=status,
+            started_on=started_on,
+            day=None if day is None else int(day),
+            months=months,
+            cells=cells,
+            planned_visit=None if visit is None else int(visit),
+            timing=timing,
+            same_day_discharge=None if home is None else bool(home),
+            notes=notes,
+        )
+        for subject, row_id, status, started_on, day, months, cells, visit, timing, home, notes in zip(
+            rows["subject_id"],
+            rows["row_id"],
+            rows["status"],
+            cast("list[date | None]", as_dates(rows["started_on"])),
+            _numbers(study_day),
+            _numbers(away / DAYS_PER_MONTH),
+            _numbers(rows["cells"]),
+            _numbers(rows["planned_visit"]),
+            rows["timing"],
+            _numbers(rows["same_day"]),
+            rows["notes"],
+            strict=True,
+        )
+    )
+
+
+def _numbers(column: pd.Series) -> list[float | None]:
+    """Return the column's numbers, None where one is missing."""
+    found = column.to_numpy(dtype=float, na_value=np.nan).tolist()
+    return [None if math.isnan(number) else number for number in found]
+
+
+def _number(value: object) -> float | None:
+    """Return a float, None where it is missing."""
+    return None if pd.isna(cast("float", value)) else float(cast("float", value))
+
+
+def _whole(value: object) -> int | None:
+    """Return an integer, None where it is missing."""
+    return None if pd.isna(cast("float", value)) else int(cast("float", value))

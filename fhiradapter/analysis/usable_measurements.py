@@ -1,0 +1,86 @@
+"""The measurements that may enter an analysis."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from fhiradapter.analysis.days import INSTANT, is_partial
+from fhiradapter.analysis.population import members
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.settings import Study
+
+FINAL = ("final", "amended", "corrected", "appended", "completed")
+PROVISIONAL = ("registered", "preliminary")
+
+NO_SUBJECT = "no_subject"
+STATUS = "status_not_used"
+PROVISIONAL_LEFT_OUT = "provisional_left_out"
+NO_VALUE = "no_value"
+NO_DATE = "no_date"
+IMPRECISE_DATE = "imprecise_date"
+AFTER_DATA_CUT = "after_data_cut"
+AFTER_RECORDING = "dated_after_recording"
+COMPARATOR = "comparator"
+
+LEFT_OUT = ("subject_id", "row_id", "reason")
+# A server's clock and a visit's time zone may differ by this much; more, and the date lies in the future.
+CLOCK_TOLERANCE = pd.Timedelta(days=1)
+
+
+def usable_measurements(
+    cohort: Cohort, study: Study, concepts: Collection[str], population: pd.Index
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the usable rows of some concepts, and one row per measurement that is left out, with its reason.
+
+    The second frame has `subject_id`, `row_id`, `reason` and `specimen`.
+    Usable: status final, amended, corrected, appended or completed (registered and preliminary when
+    `progression.provisional_status` says so), a finite value, a date with at least the day, not after the
+    data cut and not dated after it was recorded. Comparators are left to the caller. The usable rows have two
+    columns more: `at` (UTC) and `on` (local day). Rows of subjects outside the population are in neither
+    frame.
+
+    >>> row = {"subject_id": "s1", "concept": "alt", "value": 20.0}
+    >>> rows = [{**row, "status": "cancelled"}, {**row, "status": "final"}]
+    >>> cohort = Cohort.from_rows({"measurements": rows})
+    >>> study = Study.model_validate({"study": {"id": "x", "title": "x"}})
+    >>> rows, left_out = usable_measurements(cohort, study, ["alt"], pd.Index(["s1"]))
+    >>> len(rows), left_out["reason"].tolist()
+    (0, ['status_not_used', 'no_date'])
+    """
+    rows = cohort.measurements
+    rows = rows.loc[rows["concept"].isin(list(concepts))]
+    nobody = rows.loc[rows["subject_id"].isna()]
+    rows = members(rows, population)
+    at, on = rows["measured_at"].astype(INSTANT), rows["measured_on"]
+    on = on.fillna(at.dt.tz_localize(None).dt.floor("D")).astype("datetime64[s]")
+    rows = rows.assign(at=at, on=on, provisional=rows["status"].isin(PROVISIONAL))
+    cut = study.follow_up.data_cut
+    accepted = FINAL + (PROVISIONAL if study.progression.provisional_status else ())
+    reasons = {
+        PROVISIONAL_LEFT_OUT: rows["provisional"] & (not study.progression.provisional_status),
+        STATUS: ~rows["status"].isin(accepted),
+        NO_VALUE: ~np.isfinite(rows["value"]),
+        NO_DATE: on.isna(),
+        IMPRECISE_DATE: is_partial(rows["measured_precision"]),
+        AFTER_DATA_CUT: on.gt(pd.Timestamp(cut)) if cut else np.zeros(len(rows), dtype=bool),
+        AFTER_RECORDING: at.gt(rows["last_updated"] + CLOCK_TOLERANCE),
+    }
+    held = [np.asarray(holds, dtype=bool) for holds in reasons.values()]
+    reason = pd.Series(np.select(held, list(reasons), default=""), index=rows.index)
+    left_out = pd.concat([nobody.assign(reason=NO_SUBJECT), rows.assign(reason=reason).loc[reason.ne("")]])
+    return rows.loc[reason.eq("")], left_out[[*LEFT_OUT, "specimen"]].reset_index(drop=True)
+
+
+def split_off(
+    rows: pd.DataFrame, left_out: pd.DataFrame, condition: "pd.Series[bool]", reason: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Move the rows where the condition holds to those left out."""
+    moved = rows.loc[condition].assign(reason=reason)[list(left_out.columns)]
+    return rows.loc[~condition], pd.concat([left_out, moved], ignore_index=True)
+
+
+def count_reasons(left_out: pd.DataFrame) -> dict[str, int]:
+    """Count the rows left out by reason, in alphabetical order."""
+    counts = left_out["reason"].value_counts().sort_index()
+    return {str(reason): int(count) for reason, count in counts.items()}

@@ -1,0 +1,241 @@
+"""The library's verbs: load a study, build its cohort, analyse it, write the report."""
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+
+from fhiradapter.analysis.baseline import derive_cohort_summary
+from fhiradapter.analysis.biomarkers import derive_biomarkers
+from fhiradapter.analysis.exposure import derive_exposure
+from fhiradapter.analysis.progression import derive_progression
+from fhiradapter.analysis.quality import derive_quality
+from fhiradapter.analysis.safety import derive_safety
+from fhiradapter.analysis.scores import derive_scores
+from fhiradapter.analysis.timeline import derive_timeline
+from fhiradapter.assembly import LANDED, Assembly, Progress
+from fhiradapter.cohort.accounting import TypeAccount
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.cohort.issues import IssueRows
+from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.definitions.catalogue import Catalogue, load_catalogue
+from fhiradapter.errors import SettingsError, UsageError
+from fhiradapter.fhir.conformance import violations
+from fhiradapter.fhir.files import FileSource
+from fhiradapter.fhir.memory import MemorySource, is_path, to_bytes
+from fhiradapter.fhir.reading import Reader
+from fhiradapter.fhir.source import Source
+from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.kernel import Kernel
+from fhiradapter.mappers.registry import MAPPERS
+from fhiradapter.reasons import Reason
+from fhiradapter.reports.registry import write_report
+from fhiradapter.results import Results
+from fhiradapter.results import StudyCard as ResultCard
+from fhiradapter.settings import Source as SourceSettings
+from fhiradapter.settings import Study, StudyCard, load_study
+from fhiradapter.store.landing import FolderLanding, Landing, MemoryLanding, fresh_folder, publish
+
+__all__ = ["analyse", "build_cohort", "load_study", "map_resource", "map_to_folder", "write_report"]
+
+FUTURE = timedelta(days=1)  # clocks of hospitals and their time zones differ by less
+PACKAGES = ("fhiradapter", "fhir.resources", "msgspec", "numpy", "pandas", "pyarrow", "scipy")
+
+
+@dataclass(frozen=True)
+class MappedResource:
+    """What one resource becomes: rows by table, and issues, as DataFrames."""
+
+    cohort: Cohort
+
+    @property
+    def rows(self) -> dict[str, pd.DataFrame]:
+        """The tables that got rows, without the issues."""
+        tables = {table: self.cohort.frame(table) for table in SCHEMAS if table != "issues"}
+        return {table: frame for table, frame in tables.items() if len(frame)}
+
+    @property
+    def issues(self) -> pd.DataFrame:
+        """What was wrong or odd; empty when nothing was."""
+        return self.cohort.issues
+
+
+def build_cohort(
+    source: Any = None, study: Study | None = None, *, now: datetime | None = None, progress: Progress | None = None
+) -> Cohort:
+    """Read FHIR and return its cohort, in memory.
+
+    `source` is a path, or several; bytes, text or dictionaries of resources, Bundles or NDJSON; objects of
+    `fhir.resources`; or any iterable of these. Without one the sources of the study file are read.
+    What cannot be used is in `cohort.issues`, and `cohort.accounting` says what became of every resource.
+    `now` is the moment after which dates are in the future, by default the present one.
+
+    Raises UsageError for a path that is not there or a thing that cannot be FHIR, SettingsError and
+    DefinitionsError for wrong study, mapping and site files.
+
+    >>> patient = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1970-05"}
+    >>> cohort = build_cohort([patient])
+    >>> cohort.subjects[["subject_id", "sex", "birth_precision"]].to_dict("records")
+    [{'subject_id': 'p1', 'sex': 'female', 'birth_precision': 'month'}]
+    """
+    landing = MemoryLanding(LANDED)
+    accounts = _assemble(landing, source, study or anonymous_study(), now, progress)
+    return Cohort({table: landing.table(table) for table in SCHEMAS}, accounts)
+
+
+def map_to_folder(
+    source: Any, study: Study, folder: Path, *, now: datetime | None = None, progress: Progress | None = None
+) -> dict[str, TypeAccount]:
+    """Read FHIR and write its cohort as Parquet into a folder; memory does not grow with the input.
+
+    The folder appears when everything is written, and replaces an older cohort there. Returns the account
+    of each resource type. Raises what `build_cohort` raises, and UsageError when the folder holds other files.
+    """
+    folder = Path(folder)
+    unfinished = fresh_folder(folder)
+    landing = FolderLanding(unfinished, LANDED)
+    accounts = _assemble(landing, source, study, now, progress)
+    landing.close()
+    publish(unfinished, folder, LANDED)
+    return accounts
+
+
+def map_resource(resource: Any, study: Study | None = None, *, now: datetime | None = None) -> MappedResource:
+    """Map one resource, and say by `fhir.resources` where it departs from the FHIR specification.
+
+    `resource` is a dict, bytes, text or a `fhir.resources` object. Departures are issues with the reason
+    NOT_CONFORMANT, flagged: the rows are the same as in a whole run.
+
+    >>> mapped = map_resource({"resourceType": "Encounter", "id": "e", "status": "finished",
+    ...                        "class": {"code": "AMB"}, "subject": {"reference": "Patient/p"},
+    ...                        "period": {"start": "2024-03-01", "end": "2024-03-01"}})
+    >>> mapped.rows["encounters"]["encounter_class"].tolist()
+    ['AMB']
+    """
+    content = to_bytes(resource)
+    cohort = build_cohort(content, study, now=now)
+    rows = IssueRows("library")
+    try:
+        decoded = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        decoded = None
+    if isinstance(decoded, dict):
+        fhir_version = study.sources[0].fhir_version if study and study.sources else None
+        for path, rule in violations(decoded, fhir_version):
+            kind = str(decoded.get("resourceType"))
+            rows.add(Reason.NOT_CONFORMANT, kind=kind, identity=str(decoded.get("id")), path=path, detail=rule)
+    tables = {table: cohort.arrow(table) for table in SCHEMAS}
+    if len(rows):
+        tables["issues"] = pa.concat_tables([tables["issues"], pa.Table.from_batches([rows.batch()])])
+    return MappedResource(Cohort(tables, cohort.accounting))
+
+
+def analyse(cohort: Cohort, study: Study) -> Results:
+    """Compute everything that the study asks for; the policies used are in the results.
+
+    >>> results = analyse(build_cohort([]), anonymous_study())
+    >>> results.cohort.n
+    0
+    """
+    catalogue = catalogue_of(study)
+    scores = derive_scores(cohort, study)
+    timeline = derive_timeline(cohort, study, scores=scores)
+    biomarkers = derive_biomarkers(cohort, study, timeline)
+    kinds = {name: concept.kind for name, concept in catalogue.concepts.items()}
+    card = study.study
+    return Results(
+        study=ResultCard(**card.model_dump()),
+        cohort=derive_cohort_summary(cohort, study, timeline, scores, biomarkers=biomarkers),
+        exposure=derive_exposure(cohort, study, timeline, kinds=kinds),
+        progression=derive_progression(cohort, study, timeline, scores=scores),
+        biomarkers=biomarkers,
+        safety=derive_safety(cohort, study, timeline),
+        policies=study.policies(),
+        accounting=dict(cohort.accounting),
+        quality=derive_quality(cohort),
+        versions=versions(),
+    )
+
+
+def anonymous_study(*, site: str | None = None, time_zone: str | None = None) -> Study:
+    """Return a study that says nothing but how to read: for mapping without a study file."""
+    return Study(
+        study=StudyCard(id="unnamed", title="Mapping without a study file"),
+        sources=[SourceSettings(site=site, time_zone=time_zone)],
+    )
+
+
+def catalogue_of(study: Study) -> Catalogue:
+    """Return the definitions of a study; of several sources the first one's site file names the products."""
+    return _catalogue(study, study.sources[0] if study.sources else SourceSettings())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers depend on."""
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+
+
+def run_id_at(now: datetime) -> str:
+    """Return the name of a run: its start in UTC."""
+    return now.astimezone(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
+
+
+def study_hash(study: Study) -> str:
+    """Return a sha256 of the settings, so that two runs can be told to have had the same."""
+    return hashlib.sha256(study.model_dump_json(exclude={"folder"}).encode()).hexdigest()
+
+
+def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, Source]]:
+    """Return what is to be read: the source of the call, else those of the study file."""
+    settings = study.sources or [SourceSettings()]
+    reader = Reader(study.limits.resource_bytes, study.limits.document_bytes)
+    files: Callable[[tuple[str | Path, ...]], Source] = partial(FileSource, reader=reader, first=tuple(MAPPERS))
+    if source is None:
+        found = []
+        for one in study.sources:
+            if not one.path:
+                raise SettingsError(f"source {one.name!r} has no path in the study file")
+            found.append((one, files(tuple(study.folder / path for path in one.path))))
+        if not found:
+            raise SettingsError("the study file names no [[sources]] and the call gives none")
+        return found
+    if is_path(source):
+        return [(settings[0], files((source,)))]
+    if isinstance(source, (list, tuple)) and source and all(is_path(item) for item in source):
+        return [(settings[0], files(tuple(source)))]
+    if isinstance(source, Iterable) or hasattr(source, "model_dump_json"):
+        return [(settings[0], MemorySource(source, reader))]
+    raise UsageError(f"FHIR cannot be read from {type(source).__name__}")
+
+
+def _assemble(
+    landing: Landing, source: Any, study: Study, now: datetime | None, progress: Progress | None
+) -> dict[str, TypeAccount]:
+    moment = now or datetime.now(UTC)
+    run_id = run_id_at(moment)
+    assembly = Assembly(landing, run_id, progress)
+    found = sources_of(study, source)
+    for settings, one in found:
+        context = Context.of(
+            _catalogue(study, settings),
+            now=int((moment + FUTURE).timestamp() * 1_000_000),
+            source=settings.name,
+            time_zone=settings.time_zone,
+            base_url=settings.base_url,
+            subject_prefix=f"{settings.name}:" if len(found) > 1 else "",
+        )
+        assembly.add(one, Kernel(context, run_id=run_id, nesting=study.limits.nesting))
+    return assembly.settle()
+
+
+def _catalogue(study: Study, source: SourceSettings) -> Catalogue:
+    return load_catalogue(site=study.folder / source.site if source.site else None)

@@ -1,0 +1,53 @@
+"""The horizon: which subjects the rows are about, and the earliest time of each."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# The column of each table that says when; a birth after it is a contradiction.
+TIMES = {
+    "exposures": "started_at",
+    "measurements": "measured_at",
+    "events": "started_at",
+    "encounters": "started_at",
+}
+
+
+class Horizon:
+    """Gathers subjects and their earliest time, batch by batch; grows with the number of subjects."""
+
+    def __init__(self) -> None:
+        self._earliest: dict[tuple[str, str], int] = {}
+        self.subjects: set[str] = set()
+
+    def add(self, table: str, batch: pa.RecordBatch) -> None:
+        """Take notice of a batch."""
+        if table not in TIMES:
+            return
+        times = batch.column(TIMES[table]).cast(pa.int64())
+        frame = pa.table([batch.column("subject_id"), times], ["subject", "at"])
+        found = frame.group_by("subject").aggregate([("at", "min")])
+        for subject, at in zip(
+            found.column("subject").to_pylist(), found.column("at_min").to_pylist(), strict=True
+        ):
+            if subject is None:
+                continue
+            self.subjects.add(subject)
+            if at is not None and at < self._earliest.get((table, subject), 2**63):
+                self._earliest[table, subject] = at
+
+    def before(self, table: str, limits: dict[str, int]) -> list[str]:
+        """Return the subjects who have a row of this table before their own limit."""
+        return [
+            subject
+            for subject, limit in limits.items()
+            if self._earliest.get((table, subject), 2**63) < limit
+        ]
+
+
+def rows_before(batch: pa.RecordBatch, table: str, limits: dict[str, int]) -> pa.RecordBatch:
+    """Return the rows whose time is before their subject's limit, microseconds since 1970."""
+    subjects = pa.array(list(limits), pa.string())
+    index = pc.index_in(batch.column("subject_id"), subjects)
+    limit = pa.array(list(limits.values()), pa.int64()).take(index)
+    early = pc.less(batch.column(TIMES[table]).cast(pa.int64()), limit)
+    return batch.filter(pc.fill_null(early, False))

@@ -1,0 +1,59 @@
+"""Issue rows that arise from several resources together."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from fhiradapter.cohort.receipts import Place
+from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.reasons import MEANINGS, Reason
+
+RULE = "settlement/1"
+
+
+class IssueRows:
+    """Collects rows for the table of issues."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._rows: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(
+        self,
+        reason: Reason,
+        *,
+        kind: str,
+        identity: str | None = None,
+        subject: str | None = None,
+        source: str = "",
+        place: Place | None = None,
+        path: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Add an issue about a resource, which is named by type and id."""
+        meaning = MEANINGS[reason]
+        self._rows.append(
+            {
+                "row_id": f"settlement#issue-{len(self._rows) + 1}",
+                "subject_id": subject,
+                "source": source or (place.source if place else ""),
+                "source_file": place.file if place else None,
+                "source_line": place.line if place else None,
+                "resource_type": kind,
+                "resource_id": identity,
+                "rule": RULE,
+                "run_id": self._run_id,
+                "reason": str(reason),
+                "path": path,
+                "detail": f"{meaning.advice} ({detail})" if detail else meaning.advice,
+                "severity": meaning.severity,
+                "disposition": meaning.disposition,
+            }
+        )
+
+    def batch(self) -> pa.RecordBatch:
+        """Return the rows."""
+        return pa.RecordBatch.from_pylist(self._rows, SCHEMAS["issues"])

@@ -1,0 +1,119 @@
+"""Receipts: what was received, the account of it, and which resources came more than once."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from fhiradapter.cohort.accounting import TypeAccount
+from fhiradapter.reasons import IGNORED, QUARANTINED, Reason
+
+MAPPED = "mapped"
+
+# One line per resource: enough to tell versions apart and to balance the account.
+SCHEMA = pa.schema(
+    [
+        ("resource_type", pa.string()),
+        ("resource_id", pa.string()),
+        ("version_id", pa.string()),
+        ("last_updated", pa.timestamp("us", tz="UTC")),
+        ("source", pa.string()),
+        ("source_file", pa.string()),
+        ("source_line", pa.int32()),
+        ("disposition", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+class Place(NamedTuple):
+    """Where a resource was read; no two resources share it."""
+
+    source: str
+    file: str
+    line: int
+
+
+class Copy(NamedTuple):
+    """One receipt of a resource that was received several times, in order of arrival."""
+
+    place: Place
+    updated: int | None
+    version: str | None
+    disposition: str
+
+
+class Receipts:
+    """Counts what was received; of each resource it keeps eight bytes."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str | None]] = Counter()
+        self._keys: list[np.ndarray] = []
+
+    def add(self, receipts: pa.RecordBatch) -> None:
+        """Count a batch."""
+        kinds, ids, sources = (
+            receipts.column(name).to_pylist() for name in ("resource_type", "resource_id", "source")
+        )
+        self._counts.update(
+            zip(
+                kinds,
+                receipts.column("disposition").to_pylist(),
+                receipts.column("reason").to_pylist(),
+                strict=True,
+            )
+        )
+        keys = [hash(key) for key in zip(sources, kinds, ids, strict=True) if key[2] is not None]
+        self._keys.append(np.array(keys, np.int64))
+
+    def repeated(self) -> list[int]:
+        """Return the keys that came more than once."""
+        keys = np.concatenate([*self._keys, np.empty(0, np.int64)])
+        keys.sort()
+        return np.unique(keys[1:][keys[1:] == keys[:-1]]).tolist()
+
+    def accounts(self, dropped: Iterable[tuple[str, Reason]] = ()) -> dict[str, TypeAccount]:
+        """Return the account of each type; `dropped` are types of mapped resources that a copy replaced."""
+        counts = self._counts.copy()
+        for kind, reason in dropped:
+            counts[kind, MAPPED, None] -= 1
+            counts[kind, IGNORED, reason] += 1
+        accounts = {}
+        for kind in sorted({kind for kind, _, _ in counts}):
+            own = {(fate, reason): count for (name, fate, reason), count in counts.items() if name == kind}
+            accounts[kind] = TypeAccount(
+                received=sum(count for (name, _, _), count in self._counts.items() if name == kind),
+                mapped=own.get((MAPPED, None), 0),
+                quarantined=sum(count for (fate, _), count in own.items() if fate == QUARANTINED),
+                ignored={
+                    str(reason): count
+                    for (fate, reason), count in sorted(own.items(), key=str)
+                    if fate == IGNORED and count
+                },
+            )
+        return accounts
+
+
+def copies(
+    receipts: Iterable[pa.RecordBatch], repeated: frozenset[int]
+) -> dict[tuple[str, str, str], list[Copy]]:
+    """Return (source, type, id) to its receipts, for the resources that came more than once."""
+    found: dict[tuple[str, str, str], list[Copy]] = {}
+    for batch in receipts:
+        ids = zip(
+            *(batch.column(name).to_pylist() for name in ("source", "resource_type", "resource_id")),
+            strict=True,
+        )
+        for index, key in enumerate(ids):
+            if key[2] is None or hash(key) not in repeated:
+                continue
+            row = batch.slice(index, 1)
+            updated = row.column("last_updated").cast(pa.int64())[0].as_py()
+            place = Place(
+                key[0], row.column("source_file")[0].as_py(), row.column("source_line")[0].as_py() or 0
+            )
+            version, fate = row.column("version_id")[0].as_py(), row.column("disposition")[0].as_py()
+            found.setdefault(key, []).append(Copy(place, updated, version, fate))
+    return {key: received for key, received in found.items() if len(received) > 1}

@@ -1,0 +1,116 @@
+"""Reading: a text of NDJSON, a document or something else, from its portions to batches of resources."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from fhiradapter.fhir.compression import Portion
+from fhiradapter.fhir.decoding import BOM, is_hazardous
+from fhiradapter.fhir.documents import batches_of_bundle, batches_of_document, is_bundle
+from fhiradapter.fhir.source import Batch, Failure
+from fhiradapter.fhir.text import Sort, sort_of
+from fhiradapter.reasons import Reason
+
+HEAD = 1 << 16  # bytes that show what a text holds
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads texts within limits on the size of a resource and of what has to be held whole."""
+
+    resource_bytes: int = 8 * 2**20
+    document_bytes: int = 2**30
+
+    def batches(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
+        """Yield the resources of one text, whatever its form."""
+        first = next(stream)
+        head = first.content.removeprefix(BOM)
+        stream = chain([Portion(head, first.damaged)], stream)
+        if first.damaged and not head:
+            yield failed(name, Reason.TRUNCATED_FILE)
+        elif not head.strip():
+            yield failed(name, Reason.EMPTY_FILE)
+        elif head.startswith(UTF16):
+            yield failed(name, Reason.INVALID_ENCODING, counted=True)
+        elif (sort := sort_of(head[:HEAD])).kind is Sort.OTHER:
+            yield failed(name, Reason.UNKNOWN_FORMAT)
+        elif sort.kind is Sort.DOCUMENT:
+            yield from self._document(stream, name)
+        else:
+            yield from self._lines(stream, name)
+
+    def _document(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
+        content = bytearray()
+        for portion in stream:
+            content += portion.content
+            if len(content) > self.document_bytes:
+                yield failed(name, Reason.TOO_LARGE, counted=True)
+                return
+            if portion.damaged:
+                yield failed(name, Reason.TRUNCATED_FILE)
+        for batch in batches_of_document(bytes(content), name):
+            yield from self._within_limit(batch)
+
+    def _within_limit(self, batch: Batch) -> Iterator[Batch]:
+        """Take out the entries that are larger than a resource may be."""
+        large = [index for index, line in enumerate(batch.lines) if len(line) > self.resource_bytes]
+        failures = [Failure(Reason.TOO_LARGE, batch.numbers[index], True) for index in large]
+        for index in large:
+            batch.lines[index] = b""
+        yield replace(batch, failures=(*batch.failures, *failures))
+
+    def _lines(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
+        """Yield the complete lines of each portion; a line longer than allowed is skipped to its end."""
+        pending: list[bytes] = []
+        size, number, skipping = 0, 1, False
+        for portion in stream:
+            end = portion.content.rfind(b"\n") + 1
+            if end:
+                text = b"".join(pending) + portion.content[:end]
+                if skipping:
+                    text, skipping, number = text.partition(b"\n")[2], False, number + 1
+                yield from self._batch(text, name, number)
+                number += text.count(b"\n")
+                pending, size = [], 0
+            if not skipping:
+                pending.append(portion.content[end:])
+                size += len(pending[-1])
+            if size > self.document_bytes:
+                yield failed(name, Reason.TOO_LARGE, line=number, counted=True)
+                pending, size, skipping = [], 0, True
+            if portion.damaged:
+                # What came before the damage is still good; the line it hit is not.
+                yield failed(name, Reason.TRUNCATED_FILE)
+        yield from self._batch(b"".join(pending), name, number)
+
+    def _batch(self, text: bytes, name: str, number: int) -> Iterator[Batch]:
+        if not text:
+            return
+        lines = text.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        numbers = range(number, number + len(lines))
+        failures: list[Failure] = []
+        bundles: list[int] = []
+        longest = max(map(len, lines), default=0)
+        # Bundles are among the longest lines or the text has none; either look costs little.
+        if longest > self.resource_bytes or b'"Bundle"' in text:
+            for index, line in enumerate(lines):
+                if is_bundle(line):
+                    bundles.append(index)
+                elif len(line) > self.resource_bytes:
+                    failures.append(Failure(Reason.TOO_LARGE, numbers[index], True))
+                    lines[index] = b""
+        parts = {index: lines[index] for index in bundles}
+        for index in bundles:
+            lines[index] = b""
+        yield Batch(name, lines, numbers, is_hazardous(text), failures=tuple(failures), bytes_read=len(text))
+        for index, bundle in parts.items():
+            for batch in batches_of_bundle(bundle, name, numbers[index]):
+                yield from self._within_limit(batch)
+
+
+def failed(name: str, reason: Reason, *, line: int | None = None, counted: bool = False) -> Batch:
+    """Return a batch that holds nothing but a failure."""
+    return Batch(name, [], [], False, failures=(Failure(reason, line, counted),))

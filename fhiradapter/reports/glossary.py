@@ -1,0 +1,35 @@
+"""The abbreviations that a report may use, in words."""
+
+import re
+
+ABBREVIATIONS = {
+    "ALS": "amyotrophic lateral sclerosis",
+    "ALSFRS-R": "revised ALS functional rating scale: 12 items, 0 to 48 points, 48 is normal",
+    "CSF": "cerebrospinal fluid",
+    "CTCAE": "Common Terminology Criteria for Adverse Events, US National Cancer Institute",
+    "d": "days",
+    "Delta-FS": "loss of score per month between symptom onset and baseline",
+    "FHIR": "Fast Healthcare Interoperability Resources, the HL7 standard that hospital data came in",
+    "NfL": "neurofilament light",
+    "p": "probability of a difference at least this large if there were none",
+    "REML": "restricted maximum likelihood, the criterion that the mixed model maximises",
+    "SD": "standard deviation",
+    "SE": "standard error",
+    "TEAE": "treatment-emergent adverse event",
+    "UCUM": "Unified Code for Units of Measure",
+    "UTC": "coordinated universal time",
+}
+
+
+def used_abbreviations(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the abbreviations that stand as words in a text, with their meaning.
+
+    >>> [short for short, _ in used_abbreviations("<td>SE</td><p>ALSFRS-R total</p>")]
+    ['ALSFRS-R', 'SE']
+    """
+    visible = re.sub(r"<(style|svg)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
+    return tuple(
+        (short, meaning)
+        for short, meaning in ABBREVIATIONS.items()
+        if re.search(rf"(?<![\w-]){re.escape(short)}(?![\w-])", visible)
+    )

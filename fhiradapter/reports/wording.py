@@ -1,0 +1,90 @@
+"""The words that a report shows for the names that results carry."""
+
+import re
+
+LABELS = {
+    "alsfrs_r_total": "ALSFRS-R total",
+    "nfl_serum_plasma": "Neurofilament light",
+    "nfl_csf": "Neurofilament light in CSF",
+    # periods
+    "before": "Before treatment",
+    "during": "During treatment",
+    "after": "After treatment",
+    "all": "Whole follow-up",
+    "during_minus_before": "During \N{MINUS SIGN} before",
+    "after_minus_before": "After \N{MINUS SIGN} before",
+    "after_minus_during": "After \N{MINUS SIGN} during",
+    # characteristics
+    "age": "Age",
+    "sex": "Sex",
+    "arm": "Arm",
+    "baseline_score": "Score at baseline",
+    "delta_fs": "Loss since onset (Delta-FS)",
+    "onset_months": "Months since symptom onset",
+    "months_since_onset": "Months since symptom onset",
+    # adherence
+    "on_time": "On time",
+    "additional": "Additional doses",
+    "not-done": "Not done",
+    "in-progress": "In progress",
+    "on-hold": "On hold",
+    "entered-in-error": "Entered in error",
+    # safety overview
+    "any treatment-emergent adverse event": "Any treatment-emergent adverse event (TEAE)",
+    "related": "Related to treatment",
+    "grade 3 or more": "Severe: grade \N{GREATER-THAN OR EQUAL TO} 3",
+    # model terms
+    "intercept": "Intercept",
+    "slope": "Slope",
+    "time": "Slope per month",
+}
+
+TIME_ORIGINS = {
+    "first_dose": "first dose",
+    "first_score": "first score",
+    "onset": "symptom onset",
+}
+
+
+def label(name: str) -> str:
+    """Return the words for a name, or the name itself without underscores.
+
+    >>> label("during"), label("male"), label("Anti-HLA antibodies")
+    ('During treatment', 'Male', 'Anti-HLA antibodies')
+    """
+    if name in LABELS:
+        return LABELS[name]
+    if re.fullmatch(r"[a-z0-9_ ,-]+", name):
+        words = name.replace("_", " ")
+        return words[:1].upper() + words[1:]
+    return name
+
+
+def inner(name: str) -> str:
+    """Return the words for a name inside a sentence.
+
+    >>> inner("during"), inner("alsfrs_r_total")
+    ('during treatment', 'ALSFRS-R total')
+    """
+    words = label(name)
+    return words if words[:2].isupper() else words[:1].lower() + words[1:]
+
+
+def plural(number: int, noun: str, *, many: str | None = None) -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "subject"), plural(2, "subject"), plural(0, "dose")
+    ('1 subject', '2 subjects', '0 doses')
+    """
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def sentence(text: str) -> str:
+    """Return a remark as a sentence.
+
+    >>> sentence("only one score")
+    'Only one score.'
+    """
+    stripped = text.strip()
+    start = stripped[:1].upper() + stripped[1:]
+    return start if not start or start[-1] in ".!?" else start + "."

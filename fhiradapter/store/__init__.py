@@ -1,0 +1,1 @@
+"""Stores: where tables wait, and where they stay."""

@@ -1,0 +1,146 @@
+"""Landings: where record batches are put down while a cohort is made, in memory or in a folder of Parquet."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fhiradapter.errors import UsageError
+
+ROWS_AT_ONCE = 1 << 15  # a Parquet row group: large enough to compress well, some ten megabytes in memory
+
+
+class Landing(Protocol):
+    """Tables that grow by batches and can be read back."""
+
+    def write(self, table: str, batch: pa.RecordBatch) -> None:
+        """Add rows to a table."""
+        ...
+
+    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a table in the order in which they came."""
+        ...
+
+    def replace(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
+        """Put other rows in place of a table's; they may be made from reading it."""
+        ...
+
+
+class MemoryLanding:
+    """Tables in memory."""
+
+    def __init__(self, schemas: dict[str, pa.Schema]) -> None:
+        self._schemas = schemas
+        self._batches: dict[str, list[pa.RecordBatch]] = {table: [] for table in schemas}
+
+    def write(self, table: str, batch: pa.RecordBatch) -> None:
+        """Add rows to a table."""
+        self._batches[table].append(batch)
+
+    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a table in the order in which they came."""
+        yield from self._batches[table]
+
+    def replace(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
+        """Put other rows in place of a table's."""
+        self._batches[table] = list(batches)
+
+    def table(self, table: str) -> pa.Table:
+        """Return one table whole."""
+        return pa.Table.from_batches(self._batches[table], self._schemas[table])
+
+
+class FolderLanding:
+    """Tables as Parquet files in a folder, of which a few row groups at most are in memory."""
+
+    def __init__(self, folder: Path, schemas: dict[str, pa.Schema]) -> None:
+        self.folder = folder
+        self._schemas = schemas
+        self._writers: dict[str, _Writer] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, table: str, batch: pa.RecordBatch) -> None:
+        """Add rows to a table."""
+        if table not in self._writers:
+            self._writers[table] = _Writer(self._path(table), self._schemas[table])
+        self._writers[table].write(batch)
+
+    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a table; what is written afterwards begins the table anew."""
+        self._close(table)
+        with pq.ParquetFile(self._path(table)) as file:
+            yield from file.iter_batches(batch_size=ROWS_AT_ONCE)
+
+    def replace(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
+        """Put other rows in place of a table's."""
+        changed = _Writer(self._path(f"{table}.changed"), self._schemas[table])
+        for batch in batches:
+            changed.write(batch)
+        changed.close()
+        self._path(f"{table}.changed").replace(self._path(table))
+
+    def close(self) -> None:
+        """Write what is pending, so that every table has its file, also without rows."""
+        for table in self._schemas:
+            self._close(table)
+
+    def _close(self, table: str) -> None:
+        writer = self._writers.pop(table, None)
+        if writer is None and not self._path(table).exists():
+            writer = _Writer(self._path(table), self._schemas[table])
+        if writer is not None:
+            writer.close()
+
+    def _path(self, table: str) -> Path:
+        return self.folder / f"{table}.parquet"
+
+
+class _Writer:
+    """One Parquet file, written by row groups of a fair size."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._file = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+        self._schema = schema
+        self._pending: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._pending.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= ROWS_AT_ONCE:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._file.write_table(pa.Table.from_batches(self._pending, self._schema), self._rows)
+        self._pending, self._rows = [], 0
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Return an empty folder beside the one that is to be replaced; its name says what it is."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def publish(partial: Path, folder: Path, tables: Iterable[str]) -> None:
+    """Put a finished folder in place of an older cohort; anything else that stands there is not touched.
+
+    Raises UsageError when the folder holds files that no cohort has.
+    """
+    known = {f"{table}.parquet" for table in tables}
+    if folder.exists():
+        strangers = [path.name for path in folder.iterdir() if path.name not in known]
+        if strangers:
+            raise UsageError(f"{folder}: holds other files than a cohort's; choose another folder")
+        shutil.rmtree(folder)
+    partial.rename(folder)
