@@ -11,7 +11,7 @@ demo: $(VENV)/.run                  ## six synthetic subjects: FHIR in, report o
 	$(BIN)/fhiradapter run examples/als_treg/study.toml --out build/als_treg
 
 test: $(VENV)/.dev                  ## the whole suite
-	$(BIN)/python -m pytest -n auto tests
+	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.dev                 ## style, types, architecture, definitions, generated documentation
 	$(BIN)/ruff check .

@@ -70,7 +70,11 @@ class MappedResource:
 
 
 def build_cohort(
-    source: Any = None, study: Study | None = None, *, now: datetime | None = None, progress: Progress | None = None
+    source: Any = None,
+    study: Study | None = None,
+    *,
+    now: datetime | None = None,
+    progress: Progress | None = None,
 ) -> Cohort:
     """Read FHIR and return its cohort, in memory.
 
@@ -98,7 +102,7 @@ def map_to_folder(
     """Read FHIR and write its cohort as Parquet into a folder; memory does not grow with the input.
 
     The folder appears when everything is written, and replaces an older cohort there. Returns the account
-    of each resource type. Raises what `build_cohort` raises, and UsageError when the folder holds other files.
+    of each resource type. Raises what `build_cohort` raises, and UsageError when other files are there.
     """
     folder = Path(folder)
     unfinished = fresh_folder(folder)
@@ -132,7 +136,9 @@ def map_resource(resource: Any, study: Study | None = None, *, now: datetime | N
         fhir_version = study.sources[0].fhir_version if study and study.sources else None
         for path, rule in violations(decoded, fhir_version):
             kind = str(decoded.get("resourceType"))
-            rows.add(Reason.NOT_CONFORMANT, kind=kind, identity=str(decoded.get("id")), path=path, detail=rule)
+            rows.add(
+                Reason.NOT_CONFORMANT, kind=kind, identity=str(decoded.get("id")), path=path, detail=rule
+            )
     tables = {table: cohort.arrow(table) for table in SCHEMAS}
     if len(rows):
         tables["issues"] = pa.concat_tables([tables["issues"], pa.Table.from_batches([rows.batch()])])
@@ -198,7 +204,9 @@ def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, S
     """Return what is to be read: the source of the call, else those of the study file."""
     settings = study.sources or [SourceSettings()]
     reader = Reader(study.limits.resource_bytes, study.limits.document_bytes)
-    files: Callable[[tuple[str | Path, ...]], Source] = partial(FileSource, reader=reader, first=tuple(MAPPERS))
+    files: Callable[[tuple[str | Path, ...]], Source] = partial(
+        FileSource, reader=reader, first=tuple(MAPPERS)
+    )
     if source is None:
         found = []
         for one in study.sources:

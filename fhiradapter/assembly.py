@@ -68,7 +68,9 @@ class Assembly:
                 self.landing.replace(table, _settled(self.landing, table, settlement))
         self._early(issues)
         self._orphans(issues)
-        accounts = self._receipts.accounts((kinds[place], reason) for place, reason in verdict.dropped.items())
+        accounts = self._receipts.accounts(
+            (kinds[place], reason) for place, reason in verdict.dropped.items()
+        )
         for kind, account in accounts.items():
             if unread := account.ignored.get(Reason.TYPE_NOT_READ):
                 issues.add(Reason.TYPE_NOT_READ, kind=kind, detail=f"{unread} received")
@@ -100,7 +102,7 @@ class Assembly:
                 self.landing.batches("receipts"), frozenset(repeated[start : start + COPIES_AT_ONCE])
             )
             content = self._contents({copy.place for group in groups.values() for copy in group})
-            judge(groups.values(), lambda place, content=content: content.get(place, []), verdict)
+            judge(groups.values(), content, verdict)
             for (source, kind, identity), group in groups.items():
                 for copy in group:
                     reason = verdict.dropped.get(copy.place)
@@ -119,7 +121,10 @@ class Assembly:
         for table in TIMES.keys() | {"subjects"}:
             for batch in self.landing.batches(table):
                 rows = batch.filter(
-                    pc.and_(pc.is_in(batch.column("source_file"), files), pc.is_in(batch.column("source_line"), lines))
+                    pc.and_(
+                        pc.is_in(batch.column("source_file"), files),
+                        pc.is_in(batch.column("source_line"), lines),
+                    )
                 )
                 for row in rows.to_pylist():
                     place = Place(row.pop("source"), row.pop("source_file"), row.pop("source_line"))
@@ -132,7 +137,9 @@ class Assembly:
         for batch in self.landing.batches("subjects"):
             rows = batch.filter(pc.is_valid(batch.column("replaced_by")))
             replaced |= dict(
-                zip(rows.column("subject_id").to_pylist(), rows.column("replaced_by").to_pylist(), strict=True)
+                zip(
+                    rows.column("subject_id").to_pylist(), rows.column("replaced_by").to_pylist(), strict=True
+                )
             )
         found, circles = survivors(replaced)
         for subject in sorted(circles):
@@ -149,7 +156,8 @@ class Assembly:
         return Translation(members, panels)
 
     def _doses(self, issues: IssueRows, verdict: Verdict) -> Translation:
-        doses, weights = [], []
+        doses: list[RelativeDose] = []
+        weights: list[Weight] = []
         for batch in self.landing.batches("exposures"):
             rows = batch.filter(pc.is_valid(batch.column("dose_cells_per_kg")))
             for row in rows.to_pylist():
@@ -160,9 +168,11 @@ class Assembly:
             return Translation.of({})
         for batch in self.landing.batches("measurements"):
             rows = batch.filter(pc.fill_null(pc.equal(batch.column("concept"), "body_weight"), False))
-            for row in rows.to_pylist():
-                if Place(row["source"], row["source_file"], row["source_line"]) not in verdict.dropped:
-                    weights.append(Weight(row["subject_id"], _microseconds(row["measured_at"]), row["value"]))
+            weights.extend(
+                Weight(row["subject_id"], _microseconds(row["measured_at"]), row["value"])
+                for row in rows.to_pylist()
+                if Place(row["source"], row["source_file"], row["source_line"]) not in verdict.dropped
+            )
         found, missing = absolute_doses(doses, weights)
         subjects = {dose.row_id: dose.subject for dose in doses}
         for row_id in missing:

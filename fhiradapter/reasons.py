@@ -1,4 +1,4 @@
-"""Why a resource or value could not be used as it was sent: one list of reasons, each with what to do about it."""
+"""Reasons why a resource or value could not be used as it was sent, each with what to do about it."""
 
 from enum import StrEnum
 from typing import NamedTuple

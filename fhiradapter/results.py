@@ -224,7 +224,7 @@ class MixedModel(Result, frozen=True, kw_only=True):
     random_sd: dict[str, float]
     random_correlation: float | None
     residual_sd: float
-    criterion: float
+    criterion: float | None  # null when all scores are equal: it is minus infinity
     observations: int
     subjects: int
     converged: bool

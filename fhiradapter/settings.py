@@ -3,9 +3,9 @@
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fhiradapter.errors import SettingsError
 
@@ -106,6 +106,12 @@ class Progression(Section):
     both_cutting_items: Literal["flag_and_exclude_total", "prefer_5a", "max"] = "flag_and_exclude_total"
     provisional_status: Annotated[bool, Field(description="Use registered and preliminary results")] = False
 
+    @model_validator(mode="after")
+    def _within_how_many_days(self) -> Self:
+        if self.before_start == "within_days" and self.before_within_days is None:
+            raise ValueError('before_start = "within_days" needs before_within_days')
+        return self
+
 
 class Biomarkers(Section):
     """Which log-normal biomarkers are analysed, and how."""
@@ -151,7 +157,7 @@ class Statistics(Section):
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     bootstrap_samples: Annotated[int, Field(ge=0)] = 2000
-    seed: int = 20_240_101
+    seed: Annotated[int, Field(ge=0)] = 20_240_101
 
 
 class Study(Section):

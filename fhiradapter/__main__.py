@@ -1,0 +1,5 @@
+"""`python -m fhiradapter` is the command `fhiradapter`."""
+
+from fhiradapter.cli import main
+
+main()

@@ -1,0 +1,232 @@
+"""The command line: arguments in, exit code out."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fhiradapter.errors import FhirAdapterError, PartialError, SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from fhiradapter.runs import Run
+
+# Heavy modules are imported by the verb that needs them, so that --help answers at once.
+
+app = typer.Typer(
+    name="fhiradapter",
+    help="From FHIR to a traceable trial cohort, progression slopes and safety tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 complete, 1 unexpected, 2 usage, 3 settings or definitions, 4 partial.",
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Site = Annotated[Path | None, typer.Option(metavar="FILE", help="Site overlay with local codes and units.")]
+Zone = Annotated[str | None, typer.Option("--time-zone", metavar="NAME", help="IANA zone of local days.")]
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write; by default out/<study id>.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the sources, make the cohort, analyse it and write the report, in one go."""
+    from fhiradapter.runs import run_study
+    from fhiradapter.settings import load_study
+
+    loaded = load_study(study)
+    with _reading(None, loaded) as progress:
+        made = run_study(loaded, out or Path("out") / loaded.study.id, progress=progress)
+    _show(made, as_json=as_json)
+
+
+@app.command("map")
+def map_(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or globs.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write cohort/ and run.json.")],
+    site: Site = None,
+    time_zone: Zone = None,
+    as_json: AsJson = False,
+) -> None:
+    """Map NDJSON, Bundles and folders of these to a cohort in Parquet."""
+    from fhiradapter.api import anonymous_study
+    from fhiradapter.runs import map_study
+
+    study = anonymous_study(site=str(site.resolve()) if site else None, time_zone=time_zone)
+    paths = [str(path) for path in inputs]
+    with _reading(paths, study) as progress:
+        made = map_study(paths, study, out, progress=progress)
+    _show(made, as_json=as_json)
+
+
+@app.command()
+def analyse(
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT_DIR", help="What `map` or `run` wrote.")],
+    study: Annotated[Path, typer.Option(metavar="STUDY.toml", help="The study file.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write results.json.")],
+) -> None:
+    """Compute the results of a cohort that is already mapped."""
+    from fhiradapter.api import analyse as compute
+    from fhiradapter.console import data
+    from fhiradapter.settings import load_study
+    from fhiradapter.store.directory import read_cohort
+
+    results = compute(read_cohort(cohort), load_study(study))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_bytes(results.to_json())
+    data.print(f"results: {out / 'results.json'}", soft_wrap=True)
+
+
+@app.command()
+def report(
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS_DIR", help="The folder that holds results.json.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The report to write, such as report.html.")],
+) -> None:
+    """Write the report of results that are already computed."""
+    import msgspec
+
+    from fhiradapter.console import data
+    from fhiradapter.reports.registry import write_report
+    from fhiradapter.results import Results
+
+    path = results / "results.json" if results.is_dir() else results
+    try:
+        read = Results.from_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise UsageError(f"{path}: is not a results.json of this version; run `analyse` again") from error
+    data.print(f"report: {write_report(read, out)}", soft_wrap=True)
+
+
+@app.command()
+def profile(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...|STUDY.toml", help="FHIR, or a study file.")
+    ],
+    site: Site = None,
+    as_json: AsJson = False,
+    unmapped: Annotated[bool, typer.Option("--unmapped", help="Only what no code list knows.")] = False,
+) -> None:
+    """Count codes and units, and print those that are not mapped, ready for a site file."""
+    from fhiradapter.api import anonymous_study
+    from fhiradapter.code_counts import count_codes, site_entries
+    from fhiradapter.console import data, print_code_counts
+    from fhiradapter.settings import load_study
+
+    if len(inputs) == 1 and inputs[0].suffix == ".toml":
+        counts = count_codes(None, load_study(inputs[0]))
+    else:
+        study = anonymous_study(site=str(site.resolve()) if site else None)
+        counts = count_codes([str(path) for path in inputs], study)
+    if unmapped:
+        counts = [row for row in counts if row.concept is None or not row.converted]
+    if as_json:
+        _print_json([row._asdict() for row in counts])
+        return
+    print_code_counts(counts)
+    entries = site_entries(counts)
+    if entries:
+        data.print("\n# For the site file, once the concept is filled in and the marks are taken away:\n")
+        data.print(entries, markup=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    study: Annotated[Path | None, typer.Argument(metavar="STUDY.toml", help="The study file.")] = None,
+    definitions: Annotated[
+        bool, typer.Option("--definitions", help="Check the shipped definitions.")
+    ] = False,
+    site: Site = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check whether a study file, its definitions and its paths can be used."""
+    from fhiradapter.checks import check_shipped, check_study
+    from fhiradapter.console import data
+    from fhiradapter.settings import load_study
+
+    if study is None and not definitions and site is None:
+        raise UsageError("give a study file, --site FILE or --definitions")
+    found = check_shipped(site) if definitions or site else []
+    if study is not None:
+        found += check_study(load_study(study))
+    if as_json:
+        _print_json([finding._asdict() for finding in found])
+    else:
+        for finding in found:
+            data.print(f"{finding.where}: {finding.message}", soft_wrap=True, markup=False)
+        if not found:
+            data.print("nothing is wrong")
+    if found:
+        raise SettingsError(f"{len(found)} finding(s)")
+
+
+def main() -> None:
+    """Run the command; an error of fhiradapter becomes one line and its exit code."""
+    try:
+        app(standalone_mode=True)
+    except FhirAdapterError as error:
+        from rich.markup import escape
+
+        from fhiradapter.console import talk
+
+        label = "partial" if isinstance(error, PartialError) else "error"
+        talk.print(f"[bold red]{label}:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+@contextmanager
+def _reading(source: Any, study: Any) -> Iterator[Any]:
+    """Show progress against the size of all files."""
+    from fhiradapter.api import sources_of
+    from fhiradapter.console import ProgressView
+    from fhiradapter.fhir.files import FileSource
+
+    found = [one for _, one in sources_of(study, source)]
+    total = sum(one.total_bytes() for one in found if isinstance(one, FileSource))
+    with ProgressView(total) as view:
+        yield view.advance
+
+
+def _show(made: "Run", *, as_json: bool) -> None:
+    """Print the account of a run; raises PartialError when not everything got in."""
+    from fhiradapter.console import data, print_accounts, print_issues
+
+    files = {
+        "cohort": made.folder / "cohort",
+        **({"results": made.folder / "results.json"} if made.results else {}),
+        **({"report": made.report} if made.report else {}),
+        "record": made.folder / "run.json",
+    }
+    if as_json:
+        _print_json(
+            {
+                "files": {name: str(path) for name, path in files.items()},
+                "accounting": made.accounting,
+                "issues": made.issues,
+                "partial": made.partial,
+            }
+        )
+    else:
+        print_accounts(made.accounting)
+        print_issues(made.issues)
+        data.print()
+        for name, path in files.items():
+            data.print(f"{name + ':':<9}{path}", soft_wrap=True, markup=False)
+    if made.partial:
+        raise PartialError("; ".join(made.partial))
+
+
+def _print_json(content: Any) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

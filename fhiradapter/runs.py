@@ -1,0 +1,129 @@
+"""Runs: sources to cohort, results, report and the record of it, in one folder."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from fhiradapter.api import analyse, catalogue_of, map_to_folder, study_hash, versions
+from fhiradapter.assembly import Progress
+from fhiradapter.cohort.accounting import TypeAccount
+from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.fhir.files import list_files
+from fhiradapter.reasons import Reason
+from fhiradapter.reports.registry import write_report
+from fhiradapter.results import Results
+from fhiradapter.settings import Study
+from fhiradapter.store.directory import read_cohort
+
+# Files that could not be read to their end make a run partial, whatever else went well.
+LOST_FILES = (Reason.UNREADABLE_FILE, Reason.TRUNCATED_FILE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run made, and whether all of the input got in."""
+
+    folder: Path
+    accounting: dict[str, TypeAccount]
+    issues: dict[str, dict[str, int]]
+    partial: tuple[str, ...]
+    results: Results | None = None
+    report: Path | None = None
+
+
+def run_study(
+    study: Study, folder: str | Path, *, now: datetime | None = None, progress: Progress | None = None
+) -> Run:
+    """Map, analyse and report a study; writes cohort/, results.json, report.html and run.json.
+
+    A run that is partial still writes everything; `Run.partial` says why, and so does run.json.
+    Raises SettingsError, DefinitionsError or UsageError when it cannot begin.
+    """
+    made = map_study(None, study, folder, now=now, progress=progress)
+    results = analyse(read_cohort(made.folder), study)
+    (made.folder / "results.json").write_bytes(results.to_json())
+    report = write_report(results, made.folder / "report.html")
+    return Run(made.folder, made.accounting, made.issues, made.partial, results, report)
+
+
+def map_study(
+    source: Any,
+    study: Study,
+    folder: str | Path,
+    *,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Map sources to cohort/ and write run.json; without `source` those of the study file."""
+    begun = now or datetime.now(UTC)
+    out = Path(folder)
+    accounting = map_to_folder(source, study, out / "cohort", now=now, progress=progress)
+    issues = count_issues(out / "cohort")
+    partial = shortcomings(accounting, issues, study.limits.quarantined_percent)
+    record = {
+        "begun": begun.isoformat(),
+        "study": study.study.id,
+        "partial": partial,
+        "accounting": accounting,
+        "issues": issues,
+        "tables": {
+            table: pq.read_metadata(out / "cohort" / f"{table}.parquet").num_rows for table in SCHEMAS
+        },
+        "inputs": inputs_of(source, study),
+        "hashes": {"settings": study_hash(study), "definitions": catalogue_of(study).digest},
+        "policies": study.policies(),
+        "versions": versions(),
+    }
+    (out / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    return Run(out, accounting, issues, partial)
+
+
+def shortcomings(
+    accounting: dict[str, TypeAccount], issues: dict[str, dict[str, int]], limit: float
+) -> tuple[str, ...]:
+    """Return the reasons for which a run does not hold all that it was given; none when it does."""
+    found = [
+        f"{sum(issues[reason].values())} file(s) could not be read to the end ({reason})"
+        for reason in LOST_FILES
+        if reason in issues
+    ]
+    found += [
+        f"{kind}: {account.quarantined} of {account.received} quarantined, more than {limit:g} %"
+        for kind, account in accounting.items()
+        if account.quarantined * 100 > limit * account.received
+    ]
+    if not accounting:
+        found.append("nothing was received")
+    return tuple(found)
+
+
+def count_issues(cohort_folder: Path) -> dict[str, dict[str, int]]:
+    """Return the issues of a cohort directory by reason and disposition."""
+    table = pq.read_table(cohort_folder / "issues.parquet", columns=["reason", "disposition"])
+    counted = table.group_by(["reason", "disposition"]).aggregate([([], "count_all")]).to_pylist()
+    found: dict[str, dict[str, int]] = {}
+    for row in sorted(counted, key=lambda row: (row["reason"], row["disposition"])):
+        found.setdefault(row["reason"], {})[row["disposition"]] = row["count_all"]
+    return found
+
+
+def inputs_of(source: Any, study: Study) -> list[dict[str, Any]]:
+    """Return name, size and sha256 of every file that was read, so that a run can be repeated and proved."""
+    paths: Iterable[str | Path]
+    if source is None:
+        paths = [study.folder / path for one in study.sources for path in one.path]
+    else:
+        paths = source if isinstance(source, (list, tuple)) else [source]
+    inputs = []
+    for found in list_files(tuple(paths)):
+        if found.path.is_file():
+            with found.path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            inputs.append({"file": found.name, "bytes": found.path.stat().st_size, "sha256": digest})
+    return inputs
