@@ -403,8 +403,8 @@ class Results(Result, frozen=True, kw_only=True):
     versions: dict[str, str]
 
     def to_json(self) -> bytes:
-        """Return `results.json`: NaN never appears, a missing number is null."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
+        """Return `results.json`: a missing number is null; what has an order, such as periods, keeps it."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2)
 
     @staticmethod
     def from_json(content: bytes) -> "Results":

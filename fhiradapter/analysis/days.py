@@ -46,6 +46,16 @@ def latest_day(at: pd.Series, on: pd.Series, precision: pd.Series) -> pd.Series:
     return pd.Series(last, index=at.index).astype(DAY)
 
 
+def earliest_instant(at: pd.Series, on: pd.Series) -> pd.Series:
+    """Return the instants (UTC); a local day without one begins at midnight UTC.
+
+    >>> at, on = pd.to_datetime(pd.Series([None]), utc=True), pd.to_datetime(pd.Series(["2020-05-06"]))
+    >>> earliest_instant(at, on).astype("str").tolist()
+    ['2020-05-06 00:00:00+00:00']
+    """
+    return at.astype(INSTANT).fillna(on.dt.tz_localize("UTC").astype(INSTANT))
+
+
 def days_between(later: pd.Series, earlier: pd.Series) -> npt.NDArray[np.float64]:
     """Return later - earlier in days; NaN where one is missing.
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fhiradapter.analysis.days import DAY, INSTANT, earliest_day, is_partial
+from fhiradapter.analysis.days import DAY, earliest_day, earliest_instant, is_partial
 from fhiradapter.analysis.marks import note
 from fhiradapter.analysis.population import members, of_subject
 from fhiradapter.analysis.usable_measurements import FINAL
@@ -66,11 +66,12 @@ def _conditions(cohort: Cohort, population: pd.Index) -> pd.DataFrame:
     rows = members(cohort.events, population)
     rows = rows.loc[rows["kind"].eq("condition") & rows["concept"].eq(DISEASE)]
     rows = rows.loc[~rows["status"].isin(NEGATED)]
+    on = earliest_day(rows["started_at"], rows["started_on"], rows["started_precision"])
     return pd.DataFrame(
         {
             "subject_id": rows["subject_id"],
-            "at": rows["started_at"].astype(INSTANT),
-            "on": earliest_day(rows["started_at"], rows["started_on"], rows["started_precision"]),
+            "at": earliest_instant(rows["started_at"], on),
+            "on": on,
             "precision": rows["started_precision"],
             "rank": 1,
         }
@@ -90,7 +91,7 @@ def _answers(cohort: Cohort, population: pd.Index) -> pd.DataFrame:
     instant = pd.to_datetime(
         text.where(text.str.contains("T", na=False)), format="ISO8601", utc=True, errors="coerce"
     )
-    at = instant.astype(INSTANT).fillna(on.dt.tz_localize("UTC").astype(INSTANT))
+    at = earliest_instant(instant, on)
     return pd.DataFrame(
         {"subject_id": rows["subject_id"], "at": at, "on": on, "precision": precision, "rank": 0}
     )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fhiradapter.analysis.days import DAY, INSTANT, earliest_day, is_partial, latest_day
+from fhiradapter.analysis.days import DAY, INSTANT, earliest_day, earliest_instant, is_partial, latest_day
 from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.last_contact import derive_last_contact
 from fhiradapter.analysis.marks import gather_notes, note
@@ -86,6 +86,7 @@ def _doses(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataF
         at=rows["started_at"].astype(INSTANT), precision=of_subject(precision, rows["row_id"]).astype("str")
     )
     rows["on"] = earliest_day(rows["at"], rows["started_on"], rows["precision"])
+    rows["at"] = earliest_instant(rows["at"], rows["on"])
     cut = study.follow_up.data_cut
     after_cut = rows["on"].gt(pd.Timestamp(cut or "9999-12-31"))
     notes = [note(rows.loc[after_cut, "subject_id"].unique(), DOSE_AFTER_CUT)]

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from fhiradapter.analysis.days import INSTANT, is_partial
+from fhiradapter.analysis.days import INSTANT, earliest_instant, is_partial
 from fhiradapter.analysis.population import members
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import Study
@@ -54,7 +54,7 @@ def usable_measurements(
     rows = members(rows, population)
     at, on = rows["measured_at"].astype(INSTANT), rows["measured_on"]
     on = on.fillna(at.dt.tz_localize(None).dt.floor("D")).astype("datetime64[s]")
-    rows = rows.assign(at=at, on=on, provisional=rows["status"].isin(PROVISIONAL))
+    rows = rows.assign(at=earliest_instant(at, on), on=on, provisional=rows["status"].isin(PROVISIONAL))
     cut = study.follow_up.data_cut
     accepted = FINAL + (PROVISIONAL if study.progression.provisional_status else ())
     reasons = {

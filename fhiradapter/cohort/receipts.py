@@ -72,7 +72,8 @@ class Receipts:
         """Return the keys that came more than once."""
         keys = np.concatenate([*self._keys, np.empty(0, np.int64)])
         keys.sort()
-        return np.unique(keys[1:][keys[1:] == keys[:-1]]).tolist()
+        repeated: list[int] = np.unique(keys[1:][keys[1:] == keys[:-1]]).tolist()
+        return repeated
 
     def accounts(self, dropped: Iterable[tuple[str, Reason]] = ()) -> dict[str, TypeAccount]:
         """Return the account of each type; `dropped` are types of mapped resources that a copy replaced."""

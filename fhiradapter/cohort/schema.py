@@ -48,4 +48,4 @@ def json_schema(table: str) -> dict[str, Any]:
     >>> json_schema("subjects")["properties"]["sex"]["description"]
     'Patient.gender: male, female, other, unknown'
     """
-    return TABLES[table].model_json_schema()
+    return TABLES[table].model_json_schema(mode="serialization")

@@ -1,13 +1,11 @@
 """Versions: which of several receipts of one resource is the newest, and which are its copies."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fhiradapter.cohort.receipts import MAPPED, Copy, Place
 from fhiradapter.reasons import QUARANTINED, Reason
-
-Content = Callable[[Place], Any]
 
 
 @dataclass
@@ -22,7 +20,7 @@ class Verdict:
     differing: dict[Place, int] = field(default_factory=dict)
 
 
-def judge(groups: Iterable[list[Copy]], content: Content, verdict: Verdict) -> None:
+def judge(groups: Iterable[list[Copy]], content: Mapping[Place, Any], verdict: Verdict) -> None:
     """Keep the newest version of each resource, once; the verdict gets what is not kept.
 
     Newer is the later lastUpdated, then the greater versionId where all are numbers, then, where both were
@@ -46,7 +44,7 @@ def judge(groups: Iterable[list[Copy]], content: Content, verdict: Verdict) -> N
                 if copy.disposition == MAPPED:
                     verdict.dropped[copy.place] = Reason.SUPERSEDED
                 continue
-            found = (copy.disposition, content(copy.place))
+            found = (copy.disposition, content.get(copy.place))
             if found in kept:
                 if copy.disposition == MAPPED:
                     verdict.dropped[copy.place] = Reason.DUPLICATE

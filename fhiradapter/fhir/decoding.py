@@ -17,10 +17,10 @@ HEAD = re.compile(
 NOT_A_PATH = re.compile(r"[^\w.\[\]$-]")
 
 # Elements that change what a resource means, which the elements read do not show at every depth.
-# A needle leaves out the first letter only to be the same for `modifierExtension` and `_modifierExtension`.
-HAZARDS = (b"modifierExtension", b"implicitRules", b"\\u0000", b"\x00")
-# FHIR nests objects in arrays of objects: deep nesting ends in a long run of closing brackets.
-DEEP_ENDS = (b"}]}]}]}]}]}]", b"}}}}}}}", b"]]]]")
+MODIFIERS = (b"modifierExtension", b"implicitRules")
+# Deep nesting ends in a long run of closing brackets, of objects in arrays as FHIR nests, or of either alone.
+# Long needles are found faster than short ones: a megabyte is searched in about 0.2 ms.
+DEEP_ENDS = (b"}]" * 12, b"}" * 24, b"]" * 24)
 
 _decoder = msgspec.json.Decoder(AnyResource)
 _headers = msgspec.json.Decoder(Header)
@@ -43,16 +43,20 @@ def decode(content: bytes) -> Resource | Refusal:
     (<Reason.WRONG_TYPE: 'WRONG_TYPE'>, 'Patient.gender')
     """
     try:
-        return _decoder.decode(content)
+        resource: Resource = _decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _diagnose(content, error)
+    return resource
 
 
 def is_hazardous(content: bytes) -> bool:
     """Return True when bytes, of one resource or of many, need the complete look of `inspect`."""
     return (
-        any(needle in content for needle in HAZARDS)
+        MODIFIERS[0] in content
+        or MODIFIERS[1] in content
         or any(end in content for end in DEEP_ENDS)
+        or b"\x00" in content
+        or (b"\\" in content and b"\\u0000" in content)
         or not _is_text(content)
     )
 

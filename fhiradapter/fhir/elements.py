@@ -6,6 +6,14 @@ union.
 
 import msgspec
 
+from fhiradapter.fhir.backbones import (
+    Batch,
+    Item,
+    ObservationRelated,
+    Package,
+    PatientLink,
+    SuspectEntity,
+)
 from fhiradapter.fhir.datatypes import (
     ABSENT,
     CodeableConcept,
@@ -36,13 +44,6 @@ class Resource(msgspec.Struct, rename="camel", gc=False):
     contained: list[msgspec.Raw] | None = None
     extension: list[Extension] | None = None
     modifier_extension: list[Extension] | None = None
-
-
-class PatientLink(Element):
-    """Another record of the same person."""
-
-    other: Reference | None = None
-    type: str | None = None
 
 
 class Patient(Resource, tag_field="resourceType", tag="Patient"):
@@ -88,13 +89,6 @@ class Measured(Resource):
 
 class ObservationComponent(Measured):
     """A part of an observation with a code and value of its own."""
-
-
-class ObservationRelated(Element):
-    """STU3's way to say hasMember and derivedFrom."""
-
-    type: str | None = None
-    target: Reference | None = None
 
 
 class Observation(Measured, tag_field="resourceType", tag="Observation"):
@@ -156,25 +150,6 @@ class MedicationAdministration(Resource, tag_field="resourceType", tag="Medicati
     dosage: Dosage | None = None
 
 
-class Causality(Element):
-    """Whether the product may have caused the event: R4 and R5."""
-
-    assessment: CodeableConcept | None = None  # R4: method; the word for the relation varies by site
-    assessment_method: CodeableConcept | None = None
-    product_relatedness: str | None = None
-    entity_relatedness: CodeableConcept | None = None  # R5
-
-
-class SuspectEntity(Element):
-    """A product that may have caused the event."""
-
-    instance: Reference | None = None
-    instance_reference: Reference | None = None
-    instance_codeable_concept: CodeableConcept | None = None
-    causality: Causality | list[Causality] | str | None = None
-    causality_assessment: CodeableConcept | None = None  # STU3
-
-
 class AdverseEvent(Resource, tag_field="resourceType", tag="AdverseEvent"):
     """An unwanted event in a person."""
 
@@ -234,34 +209,6 @@ class Encounter(Resource, tag_field="resourceType", tag="Encounter"):
     actual_period: Period | None = None  # R5
 
 
-class Answer(Element):
-    """One answer, with the questions that it opens."""
-
-    value_boolean: bool | None = None
-    value_decimal: msgspec.Raw = ABSENT
-    value_integer: msgspec.Raw = ABSENT
-    value_date: str | None = None
-    value_date_time: str | None = None
-    value_time: str | None = None
-    value_string: str | None = None
-    value_uri: str | None = None
-    value_coding: Coding | None = None
-    value_quantity: Quantity | None = None
-    value_reference: Reference | None = None
-    value_attachment: msgspec.Raw = ABSENT
-    item: "list[Item] | None" = None
-
-
-class Item(Element):
-    """A question with its answers, or a group of questions."""
-
-    link_id: str | None = None
-    definition: str | None = None
-    text: str | None = None
-    answer: list[Answer] | None = None
-    item: "list[Item] | None" = None
-
-
 class QuestionnaireResponse(Resource, tag_field="resourceType", tag="QuestionnaireResponse"):
     """Answers to a questionnaire."""
 
@@ -276,27 +223,10 @@ class QuestionnaireResponse(Resource, tag_field="resourceType", tag="Questionnai
     item: list[Item] | None = None
 
 
-class Batch(Element):
-    """A lot of a medication."""
-
-    lot_number: str | None = None
-
-
-class Package(Element):
-    """STU3: where the lot is."""
-
-    batch: list[Batch] | None = None
-
-
-class Ingredient(Element):
-    """What a medication is made of."""
-
-    item_codeable_concept: CodeableConcept | None = None
-
-
 class Medication(Resource, tag_field="resourceType", tag="Medication"):
     """A product, as a look-up for administrations."""
 
+    status: str | None = None
     code: CodeableConcept | None = None
     batch: Batch | None = None
     package: Package | None = None
@@ -305,6 +235,7 @@ class Medication(Resource, tag_field="resourceType", tag="Medication"):
 class Specimen(Resource, tag_field="resourceType", tag="Specimen"):
     """A sample, as a look-up for its matrix."""
 
+    status: str | None = None
     type: CodeableConcept | None = None
 
 

@@ -2,8 +2,9 @@
 
 import re
 
+from fhiradapter.fhir.backbones import Causality, SuspectEntity
 from fhiradapter.fhir.datatypes import CodeableConcept, Extension
-from fhiradapter.fhir.elements import AdverseEvent, Causality, SuspectEntity
+from fhiradapter.fhir.elements import AdverseEvent
 from fhiradapter.mappers.codes import concept_text, display_of, first_code
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import subject_of

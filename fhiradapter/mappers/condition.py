@@ -29,7 +29,7 @@ NOTHING_KNOWN = frozenset(
 def map_condition(condition: Condition, context: Context) -> Mapped:
     """Return the event of a Condition; a refuted one and a statement of absence are none."""
     verification = first_code(condition.verification_status)
-    if verification == "refuted" or _denies(condition.code):
+    if verification == "refuted":
         raise Unusable(Reason.REFUTED, "Condition.verificationStatus")
     verification = usable_status(
         verification, VERIFIED, frozenset(), "Condition.verificationStatus", required=False
@@ -41,6 +41,8 @@ def map_condition(condition: Condition, context: Context) -> Mapped:
         "Condition.clinicalStatus",
         required=False,
     )
+    if _denies(condition.code):
+        raise Unusable(Reason.REFUTED, "Condition.code")
     notes: list[Note] = []
     subject = subject_of(condition.subject, condition, context, "Condition.subject", notes)
     coded = context.codes.read(condition.code, "Condition.code", notes)
@@ -72,7 +74,12 @@ def _onset(condition: Condition, context: Context, notes: list[Note]) -> Moment:
     if condition.onset_age is not None:
         notes.append(Note(Reason.NO_DATE, "Condition.onsetAge"))
         return Moment(text=quantity_text(condition.onset_age, "Condition.onsetAge"))
-    if condition.onset_range is not None or condition.onset_string is not None:
+    if condition.onset_range is not None:
+        low, high = condition.onset_range.low, condition.onset_range.high
+        notes.append(Note(Reason.NO_DATE, "Condition.onset[x]"))
+        ages = (quantity_text(low, "Condition.onsetRange"), quantity_text(high, "Condition.onsetRange"))
+        return Moment(text=" - ".join(ages).strip())
+    if condition.onset_string is not None:
         notes.append(Note(Reason.NO_DATE, "Condition.onset[x]"))
         return Moment(text=condition.onset_string)
     found = span(
@@ -82,6 +89,8 @@ def _onset(condition: Condition, context: Context, notes: list[Note]) -> Moment:
 
 
 def _abatement(condition: Condition, context: Context, notes: list[Note]) -> Moment:
+    if condition.abatement_age is not None:
+        return Moment(text=quantity_text(condition.abatement_age, "Condition.abatementAge"))
     if condition.abatement_date_time is None and condition.abatement_period is None:
         return Moment(text=condition.abatement_string) if condition.abatement_string else NEVER
     found: Span = span(

@@ -5,10 +5,9 @@ from fhiradapter.fhir.elements import Encounter
 from fhiradapter.mappers.codes import first_code
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import subject_of
-from fhiradapter.mappers.moments import columns, period
+from fhiradapter.mappers.moments import columns, span
 from fhiradapter.mappers.observation import usable_status
 from fhiradapter.mappers.outcome import Mapped, Note, row
-from fhiradapter.reasons import Reason
 
 RULE = "encounter/1"
 USED = frozenset(
@@ -24,6 +23,7 @@ USED = frozenset(
         "completed",  # R5
     }
 )
+IN_R4_TERMS = {"completed": "finished"}  # R5 renamed the end of a visit
 NOT_VISITS = frozenset({"cancelled", "unknown", "discontinued"})
 
 
@@ -35,19 +35,15 @@ def map_encounter(encounter: Encounter, context: Context) -> Mapped:
     values: dict[str, object] = {
         "encounter_id": encounter.id,
         "encounter_class": _class(encounter),
-        "status": status,
+        "status": IN_R4_TERMS.get(status or "", status),
     }
-    sent = encounter.period or encounter.actual_period
-    if sent is None:
-        notes.append(Note(Reason.NO_DATE, "Encounter.period"))
-    else:
-        when = period(sent, context, "Encounter.period", notes)
-        values |= columns("started", when.start) | columns("ended", when.end)
+    when = span(None, encounter.period or encounter.actual_period, None, context, "Encounter.period", notes)
+    values |= columns("started", when.start) | columns("ended", when.end)
     return Mapped(subject, [row("encounters", **values)], notes)
 
 
 def _class(encounter: Encounter) -> str | None:
     sent = encounter.encounter_class
     if isinstance(sent, Coding):
-        return sent.code
+        return sent.code.strip() if sent.code else None
     return first_code(sent[0]) if sent else None

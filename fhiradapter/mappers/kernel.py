@@ -1,18 +1,20 @@
 """The mapping kernel: batches of resource bytes to Arrow record batches, issues and receipts."""
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fhiradapter.cohort.receipts import MAPPED, SCHEMA
 from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.fhir.datatypes import Meta
 from fhiradapter.fhir.decoding import Refusal, decode, inspect
-from fhiradapter.fhir.elements import Meta, Resource
+from fhiradapter.fhir.elements import Resource
 from fhiradapter.fhir.source import Batch
-from fhiradapter.mappers.context import ALONE, Context, Neighbours
-from fhiradapter.mappers.outcome import COLUMNS, PROVENANCE, Deferred, Mapped, Note, TableRow, Unusable
+from fhiradapter.mappers.context import Context, Neighbours
+from fhiradapter.mappers.instants import instants
+from fhiradapter.mappers.outcome import PROVENANCE, Deferred, Mapped, Note, Unusable
 from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.reasons import MEANINGS, Reason
 
@@ -24,6 +26,7 @@ STAND_INS = {
     Reason.NO_RESOURCE: "(Bundle entry)",
 }
 SUBSETTED = "SUBSETTED"
+READING = "reading/1"  # the rule of issues about what is no resource to map
 
 
 class Later(NamedTuple):
@@ -45,18 +48,6 @@ class MappedBatch:
     members: list[tuple[str, str]]
     """(member, panel): 'Observation/7' and the row_id of the panel that it belongs to."""
     deferred: list[Later]
-
-
-class Head(NamedTuple):
-    """The provenance of one resource; the first columns of a receipt."""
-
-    kind: str
-    id: str | None
-    version: str | None
-    updated: int | None
-    line: int | None
-    name: str
-    """The row_id that its rows start with."""
 
 
 class Kernel:
@@ -122,147 +113,191 @@ class Kernel:
             return
         if resource.id is None:
             resource.id = id_
-        head = work.head(resource, number, context)
-        mapper = MAPPERS[head.kind]
+        kind = type(resource).__name__
+        own = resource.id
+        if own is None:
+            # Something has to name its rows: the place that it came from.
+            resource.id = f"~{work.file}:{number}"
+        mapper = MAPPERS[kind]
         try:
             mapped = mapper.map(resource, context)
         except Deferred:
-            neighbours = context.neighbours if context.neighbours is not ALONE else ALONE
-            work.deferred.append(Later(work.file, number, line, id_, neighbours))
+            work.deferred.append(Later(work.file, number, line, id_, context.neighbours))
             return
         except Unusable as unusable:
-            work.drop(head, unusable.note)
+            work.drop(kind, own, resource.id, resource.meta, number, unusable.note)
             return
         if mapper.learn is not None:
             mapper.learn(resource, context)
-        work.keep(head, mapped, resource.meta)
+        work.keep(kind, own, resource.id, resource.meta, number, mapped)
 
 
 class _Work:
-    """The rows of one batch on their way into columns."""
+    """The rows of one batch on their way into columns.
+
+    `heads` has one entry per resource: type, id, name, versionId, lastUpdated, line, file. Rows point at it by
+    its place, so that what a resource's rows share is turned into columns once.
+    """
 
     def __init__(self, file: str, source: str) -> None:
         self.file = file
-        self._source = source
         self.deferred: list[Later] = []
+        self._source = source
         self._heads: list[tuple[Any, ...]] = []
-        self._fates: list[tuple[str, Reason | None]] = []
+        self._subjects: list[str | None] = []
+        self._fates: dict[int, tuple[str, Reason]] = {}  # of those that were not mapped
+        self._uncounted: list[int] = []
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
-        self._owners: dict[str, list[tuple[Any, ...]]] = {}
+        self._owners: dict[str, list[int]] = {}
+        self._parts: dict[str, list[str]] = {}
         self._members: list[tuple[str, str]] = []
-        self._issues: Counter[str] = Counter()
 
-    def head(self, resource: Resource, number: int, context: Context) -> Head:
-        """Return the provenance of a resource; one without an id is named after the place it came from."""
-        kind = type(resource).__name__
-        meta = resource.meta
-        own = resource.id
-        if own is None:
-            resource.id = f"~{self.file}:{number}"
-        name = f"{self._source}/{kind}/{resource.id}"
-        if meta is None:
-            return Head(kind, own, None, None, number, name)
-        updated = context.dates.read(meta.last_updated)[0][0] if meta.last_updated else None
-        return Head(kind, own, meta.version_id, updated, number, name)
-
-    def keep(self, head: Head, mapped: Mapped, meta: Meta | None) -> None:
+    def keep(
+        self, kind: str, own: str | None, name: str, meta: Meta | None, number: int, mapped: Mapped
+    ) -> None:
         """Take the rows and notes of a mapped resource."""
-        subject = mapped.subject
-        for row in mapped.rows:
-            self._add(row, head, subject)
-        for note in mapped.notes:
-            self._note(note, head, subject)
-        if meta is not None and meta.tag and any(tag.code == SUBSETTED for tag in meta.tag):
-            self._note(Note(Reason.INCOMPLETE_COPY, "meta.tag"), head, subject)
-        self._members.extend((member, head.name) for member in mapped.members)
-        self._receive(head, MAPPED, None)
+        subject, rows, notes, members = mapped
+        place = self._head(kind, own, name, meta, number, subject)
+        for table, part, values in rows:
+            self._add(table, part, values, place)
+        if notes:
+            self._note(notes, place)
+        if meta is not None and meta.tag is not None and any(tag.code == SUBSETTED for tag in meta.tag):
+            self._note([Note(Reason.INCOMPLETE_COPY, "meta.tag")], place, len(notes))
+        if members:
+            panel = f"{self._source}/{kind}/{name}"
+            self._members.extend((member, panel) for member in members)
 
-    def drop(self, head: Head, note: Note) -> None:
+    def drop(self, kind: str, own: str | None, name: str, meta: Meta | None, number: int, note: Note) -> None:
         """Take a resource that is quarantined or ignored."""
-        self._note(note, head, None)
-        self._receive(head, MEANINGS[note.reason].disposition, note.reason)
+        place = self._head(kind, own, name, meta, number, None)
+        self._note([note], place)
+        self._fates[place] = (MEANINGS[note.reason].disposition, note.reason)
 
     def refuse(self, refusal: Refusal, number: int) -> None:
         """Take bytes that are no resource to map."""
         kind = refusal.resource_type or UNREADABLE
-        name = f"{self._source}/{kind}/{refusal.id or f'~{self.file}:{number}'}"
-        head = Head(kind, refusal.id, None, None, number, name)
+        name = refusal.id or f"~{self.file}:{number}"
+        place = self._head(kind, refusal.id, name, None, number, None)
         if refusal.reason is not Reason.TYPE_NOT_READ:
-            self._note(Note(refusal.reason, refusal.path, refusal.detail), head, None)
-        self._receive(head, MEANINGS[refusal.reason].disposition, refusal.reason)
+            self._note([Note(refusal.reason, refusal.path, refusal.detail)], place)
+        self._fates[place] = (MEANINGS[refusal.reason].disposition, refusal.reason)
 
     def fail(self, reason: Reason, line: int | None, *, counted: bool) -> None:
         """Take a file, line or entry that is no resource."""
         kind = STAND_INS.get(reason, UNREADABLE)
-        head = Head(kind, None, None, None, line, f"{self._source}/{kind}/~{self.file}:{line or 0}")
-        self._note(Note(reason), head, None)
-        if counted:
-            self._receive(head, MEANINGS[reason].disposition, reason)
+        place = self._head(kind, None, f"~{self.file}:{line or 0}", None, line, None)
+        self._note([Note(reason)], place)
+        self._fates[place] = (MEANINGS[reason].disposition, reason)
+        if not counted:
+            self._uncounted.append(place)
 
     def finish(self, run_id: str, rules: dict[str, str]) -> MappedBatch:
         """Turn rows into columns."""
-        tables = {}
-        for table, rows in self._rows.items():
-            schema = SCHEMAS[table]
-            ids, subjects, kinds, own, versions, updated, lines, files = zip(
-                *self._owners[table], strict=True
-            )
-            count = len(rows)
-            provenance = [
-                ids,
-                subjects,
-                pa.repeat(pa.scalar(self._source, pa.string()), count),
-                files,
-                lines,
-                kinds,
-                own,
-                versions,
-                updated,
-                [rules.get(kind, "reading/1") for kind in kinds],
-                pa.repeat(pa.scalar(run_id, pa.string()), count),
-            ]
-            columns = [*provenance, *zip(*rows, strict=True)]
-            arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            tables[table] = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        return MappedBatch(tables, self._receipts(), self._members, self.deferred)
+        shared = self._shared_columns(run_id, rules)
+        tables = {
+            table: _record_batch(table, rows, self._owners[table], self._parts[table], shared)
+            for table, rows in self._rows.items()
+        }
+        return MappedBatch(tables, self._receipts(shared), self._members, self.deferred)
 
-    def _receipts(self) -> pa.RecordBatch:
-        heads = list(zip(*self._heads, strict=True)) or [()] * 6
-        fates = list(zip(*self._fates, strict=True)) or [()] * 2
-        kinds, own, versions, updated, lines, files = heads
-        sources = [self._source] * len(kinds)
-        columns = [kinds, own, versions, updated, sources, files, lines, *fates]
-        arrays = [_array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+    def _shared_columns(self, run_id: str, rules: dict[str, str]) -> list[pa.Array]:
+        """Return the columns of provenance, one entry per resource."""
+        count = len(self._heads)
+        kinds, own, names, versions, updated, lines, files = (
+            zip(*self._heads, strict=True) if count else [()] * 7
+        )
+        kind = pa.array(kinds, pa.string())
+        source = pa.scalar(self._source, pa.string())
+        return [
+            pc.binary_join_element_wise(source, kind, pa.array(names, pa.string()), "/"),
+            pa.array(self._subjects, pa.string()),
+            pa.repeat(source, count),
+            pa.array(files, pa.string()),
+            pa.array(lines, pa.int32()),
+            kind,
+            pa.array(own, pa.string()),
+            pa.array(versions, pa.string()),
+            instants(updated),
+            pa.array([rules.get(kind, READING) for kind in kinds], pa.string()),
+            pa.repeat(pa.scalar(run_id, pa.string()), count),
+        ]
 
-    def _receive(self, head: Head, disposition: str, reason: Reason | None) -> None:
-        self._heads.append((head.kind, head.id, head.version, head.updated, head.line, self.file))
-        self._fates.append((disposition, reason))
+    def _receipts(self, shared: list[pa.Array]) -> pa.RecordBatch:
+        """Return one line per resource that was received; what was deferred is received later."""
+        _, _, source, files, lines, kinds, own, versions, updated, _, _ = shared
+        count = len(self._heads)
+        fates, reasons = [MAPPED] * count, [None] * count
+        for place, (disposition, reason) in self._fates.items():
+            fates[place], reasons[place] = disposition, reason
+        columns = [kinds, own, versions, updated, source, files, lines]
+        columns += [pa.array(fates, pa.string()), pa.array(reasons, pa.string())]
+        receipts = pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+        if self._uncounted:
+            counted = set(range(count)) - set(self._uncounted)
+            receipts = receipts.take(pa.array(sorted(counted), pa.int32()))
+        return receipts
 
-    def _add(self, row: TableRow, head: Head, subject: str | None) -> None:
-        name = head.name + row.part
-        owner = (name, subject, head.kind, head.id, head.version, head.updated, head.line, self.file)
-        try:
-            self._rows[row.table].append(row.values)
-            self._owners[row.table].append(owner)
-        except KeyError:
-            self._rows[row.table] = [row.values]
-            self._owners[row.table] = [owner]
+    def _head(
+        self,
+        kind: str,
+        own: str | None,
+        name: str,
+        meta: Meta | None,
+        number: int | None,
+        subject: str | None,
+    ) -> int:
+        place = len(self._heads)
+        if meta is None:
+            self._heads.append((kind, own, name, None, None, number, self.file))
+        else:
+            self._heads.append((kind, own, name, meta.version_id, meta.last_updated, number, self.file))
+        self._subjects.append(subject)
+        return place
 
-    def _note(self, note: Note, head: Head, subject: str | None) -> None:
-        self._issues[head.name] += 1
-        meaning = MEANINGS[note.reason]
-        detail = f"{meaning.advice} ({note.detail})" if note.detail else meaning.advice
-        values = (note.reason, note.path, detail, meaning.severity, meaning.disposition)
-        self._add(TableRow("issues", f"#issue-{self._issues[head.name]}", values), head, subject)
+    def _add(self, table: str, part: str, values: tuple[Any, ...], place: int) -> None:
+        rows = self._rows.get(table)
+        if rows is None:
+            rows = self._rows[table] = []
+            self._owners[table], self._parts[table] = [], []
+        rows.append(values)
+        self._owners[table].append(place)
+        self._parts[table].append(part)
+
+    def _note(self, notes: list[Note], place: int, before: int = 0) -> None:
+        for number, note in enumerate(notes, before + 1):
+            meaning = MEANINGS[note.reason]
+            detail = f"{meaning.advice} ({note.detail})" if note.detail else meaning.advice
+            values = (note.reason, note.path, detail, meaning.severity, meaning.disposition)
+            self._add("issues", f"#issue-{number}", values, place)
+
+
+def _record_batch(
+    table: str,
+    rows: list[tuple[Any, ...]],
+    owners: list[int],
+    parts: list[str],
+    shared: list[pa.Array],
+) -> pa.RecordBatch:
+    schema = SCHEMAS[table]
+    provenance = shared
+    # Where each resource has one row, as with laboratory results, the shared columns are the rows' own.
+    if len(owners) != len(shared[0]) or owners != list(range(len(owners))):
+        indices = pa.array(owners, pa.int32())
+        provenance = [column.take(indices) for column in shared]
+    if any(parts):
+        provenance = [
+            pc.binary_join_element_wise(provenance[0], pa.array(parts, pa.string()), ""),
+            *provenance[1:],
+        ]
+    columns = [
+        _array(column, field.type)
+        for column, field in zip(zip(*rows, strict=True), list(schema)[PROVENANCE:], strict=True)
+    ]
+    return pa.RecordBatch.from_arrays([*provenance, *columns], schema=schema)
 
 
 def _array(column: Any, kind: pa.DataType) -> pa.Array:
-    if isinstance(column, pa.Array):
-        return column
     if pa.types.is_date32(kind):
         return pa.array(column, pa.int32()).view(kind)
-    return pa.array(column, kind, from_pandas=False)
-
-
-assert len(COLUMNS["issues"]) + PROVENANCE == len(SCHEMAS["issues"].names)
+    return pa.array(column, kind)

@@ -41,7 +41,7 @@ def period(sent: Period, context: Context, path: str, notes: list[Note]) -> Span
     end = moment(sent.end, context, f"{path}.end", notes)
     if start.text is None and end.text is not None:
         notes.append(Note(Reason.END_ONLY, path))
-    if start.at is not None and end.at is not None and _latest(end) < start.at:
+    if start.at is not None and end.at is not None and latest(end) < start.at:
         notes.append(Note(Reason.END_BEFORE_START, path))
     return Span(start, end)
 
@@ -65,7 +65,9 @@ def span(
     path: str,
     notes: list[Note],
 ) -> Span:
-    """Return the time that one of dateTime, Period and Timing gives; notes when there is none at all."""
+    """Return the time that one of dateTime, Period and Timing gives; notes when there is none, or several."""
+    if sum(sent is not None for sent in (text, sent_period, sent_timing)) > 1:
+        notes.append(Note(Reason.SEVERAL_VALUES, path))
     if text is not None:
         found = Span(moment(text, context, path, notes), NEVER)
     elif sent_period is not None:
@@ -89,7 +91,7 @@ def columns(prefix: str, when: Moment) -> dict[str, object]:
     }
 
 
-def _latest(when: Moment) -> int:
+def latest(when: Moment) -> int:
     """Return the latest instant that fits, so that an end on a day is not before a start on that day."""
     room = {"year": 366, "month": 31, "day": 1}.get(when.precision or "", 0)
     return (when.at or 0) + room * 86_400_000_000

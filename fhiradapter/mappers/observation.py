@@ -14,6 +14,7 @@ from fhiradapter.reasons import MEANINGS, QUARANTINED, Reason
 RULE = "observation/1"
 USED = frozenset({"final", "amended", "corrected", "appended", "registered", "preliminary"})
 NOT_RESULTS = frozenset({"cancelled", "unknown", "cannot-be-obtained"})
+VALUE = "Observation.value[x]"
 NO_LIMITS = (None, None)
 NO_MEMBERS: tuple[str, ...] = ()
 MEMBER_TYPES = ("Observation/", "QuestionnaireResponse/")
@@ -30,7 +31,7 @@ def map_observation(observation: Observation, context: Context) -> Mapped:
     coded = context.codes.read(observation.code, "Observation.code", notes)
     if observation.focus:
         notes.append(Note(Reason.ABOUT_SOMEBODY_ELSE, "Observation.focus"))
-        coded = coded._replace(concept=None, kind=None)
+        coded = _without_concept(coded)
     shared = (
         _specimen(observation, coded, context, notes),
         concept_text(observation.method) if observation.method is not None else None,
@@ -40,30 +41,9 @@ def map_observation(observation: Observation, context: Context) -> Mapped:
         ),
     )
     measured = (status, *start, ended)
-    rows = [_row("", observation, coded, measured, (*shared, None), context, "Observation.value[x]", notes)]
+    rows = [_row("", observation, coded, measured, (*shared, None), context, "Observation", notes)]
     if observation.component:
-        parent = own_name("Observation", observation, context)
-        for index, component in enumerate(observation.component):
-            path = f"Observation.component[{index}]"
-            part = context.codes.read(component.code, f"{path}.code", notes)
-            try:
-                rows.append(
-                    _row(
-                        f"#component-{index + 1}",
-                        component,
-                        part,
-                        measured,
-                        (*shared, parent),
-                        context,
-                        path,
-                        notes,
-                    )
-                )
-            except Unusable as error:
-                # One unusable component does not take the others with it.
-                if MEANINGS[error.note.reason].disposition != QUARANTINED:
-                    raise
-                notes.append(error.note)
+        rows += _components(observation, measured, shared, context, notes)
     members = _members(observation) if observation.has_member or observation.related else NO_MEMBERS
     return Mapped(subject, rows, notes, members)
 
@@ -103,6 +83,39 @@ def _effective(observation: Observation, context: Context, notes: list[Note]) ->
     return (found.start if found.start.text is not None else found.end), found.end.at
 
 
+def _components(
+    observation: Observation,
+    measured: tuple[str | int | None, ...],
+    shared: tuple[str | None, ...],
+    context: Context,
+    notes: list[Note],
+) -> list[TableRow]:
+    """Return the rows of the components; one that is unusable does not take the others with it."""
+    rows = []
+    shared = (*shared, own_name("Observation", observation, context))
+    for index, component in enumerate(observation.component or ()):
+        path = f"Observation.component[{index}]"
+        try:
+            if component.code is None:
+                raise Unusable(Reason.MISSING_ELEMENT, f"{path}.code")
+            coded = context.codes.read(component.code, f"{path}.code", notes)
+            if observation.focus:
+                coded = _without_concept(coded)
+            rows.append(
+                _row(f"#component-{index + 1}", component, coded, measured, shared, context, path, notes)
+            )
+        except Unusable as error:
+            if MEANINGS[error.note.reason].disposition != QUARANTINED:
+                raise
+            notes.append(error.note)
+    return rows
+
+
+def _without_concept(coded: Coded) -> Coded:
+    """Return a code that maps to nothing: the value is not the subject's own."""
+    return coded._replace(concept=None, kind=None)
+
+
 def _row(
     part: str,
     holder: Measured,
@@ -113,7 +126,7 @@ def _row(
     path: str,
     notes: list[Note],
 ) -> TableRow:
-    value = value_of(holder, coded, context, path, notes)
+    value = value_of(holder, coded, context, f"{path}.value[x]" if part else VALUE, notes)
     limits = _limits(holder, coded, context, path, notes) if holder.reference_range else NO_LIMITS
     return TableRow("measurements", part, coded + measured + value + limits + shared)
 

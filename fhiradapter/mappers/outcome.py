@@ -52,7 +52,7 @@ class Deferred(Exception):  # noqa: N818 - asks for another try
     """It refers to a resource that was not seen yet; try again when everything was read."""
 
 
-def row(table: str, part: str = "", **values: Any) -> TableRow:
+def row(table: str, part: str = "", /, **values: Any) -> TableRow:
     """Make a row from columns by name; the others are null.
 
     >>> row("encounters", status="finished").values[2]

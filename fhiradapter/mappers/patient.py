@@ -1,13 +1,16 @@
 """Patient: one subject."""
 
+from fhiradapter.fhir.dates import Moment
 from fhiradapter.fhir.elements import Patient
-from fhiradapter.fhir.references import identifier_key, target_of
+from fhiradapter.fhir.references import identifier_key
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.moments import columns, moment
+from fhiradapter.mappers.links import resolve
+from fhiradapter.mappers.moments import columns, latest, moment
 from fhiradapter.mappers.outcome import Mapped, Note, Unusable, row
 from fhiradapter.reasons import Reason
 
 RULE = "patient/1"
+DEATH = "Patient.deceasedDateTime"
 GENDERS = frozenset({"male", "female", "other", "unknown"})
 
 
@@ -18,16 +21,19 @@ def map_patient(patient: Patient, context: Context) -> Mapped:
     notes: list[Note] = []
     gender = patient.gender.strip() if patient.gender else None
     if gender is not None and gender not in GENDERS:
-        notes.append(Note(Reason.UNKNOWN_CODE, "Patient.gender"))
+        notes.append(Note(Reason.NOT_CONFORMANT, "Patient.gender"))
         gender = None
     born = moment(patient.birth_date, context, "Patient.birthDate", notes)
-    died = moment(patient.deceased_date_time, context, "Patient.deceasedDateTime", notes)
+    died = moment(patient.deceased_date_time, context, DEATH, notes)
     deceased = patient.deceased_boolean
-    if patient.deceased_date_time is not None:
+    # Systems that need an end to every record write 9999 for those who live.
+    if patient.deceased_date_time is not None and Note(Reason.OPEN_ENDED, DEATH) not in notes:
         deceased = True
-    if born.at is not None and died.at is not None and died.at < born.at:
-        notes.append(Note(Reason.BEFORE_BIRTH, "Patient.deceasedDateTime"))
-    replaced_by = _replaced_by(patient, context)
+        if patient.deceased_boolean is False:
+            notes.append(Note(Reason.SEVERAL_VALUES, "Patient.deceased[x]"))
+    if _is_before(died, born):
+        notes.append(Note(Reason.BEFORE_BIRTH, DEATH))
+    replaced_by = _replaced_by(patient, context, notes)
     if patient.active is False and replaced_by is None:
         notes.append(Note(Reason.INACTIVE_RECORD, "Patient.active"))
     keys = [key for identifier in patient.identifier or () if (key := identifier_key(identifier))]
@@ -51,10 +57,21 @@ def learn_patient(patient: Patient, context: Context) -> None:
             context.lookups.add_identifier(key, patient.id)
 
 
-def _replaced_by(patient: Patient, context: Context) -> str | None:
-    for link in patient.link or ():
-        if link.type == "replaced-by":
-            target = target_of(link.other)
-            if target.id is not None and target.id != patient.id:
-                return context.subject_prefix + target.id
+def _is_before(death: Moment, birth: Moment) -> bool:
+    """Return True when no moment that fits the death could be at or after the birth.
+
+    Two days are compared as days: a birth date has no zone, and a time of death may be east of ours.
+    """
+    if death.day is not None and birth.day is not None:
+        return death.day < birth.day
+    return death.at is not None and birth.at is not None and latest(death) < birth.at
+
+
+def _replaced_by(patient: Patient, context: Context, notes: list[Note]) -> str | None:
+    for index, link in enumerate(patient.link or ()):
+        if link.type is not None and link.type.strip() == "replaced-by":
+            path = f"Patient.link[{index}].other"
+            other = resolve(link.other, patient, context, path, notes, expected="Patient")
+            if other is not None and other.type in (None, "Patient") and other.id != patient.id:
+                return context.subject_prefix + other.id
     return None

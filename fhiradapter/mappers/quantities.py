@@ -157,17 +157,20 @@ class QuantityReader:
     ) -> UnitUse:
         units = self._catalogue.units
         # A code counts as UCUM when its system says so, or when no system was sent and UCUM has it.
-        coded = code.strip() if code and (system == UCUM or (not system and units.canonical(code))) else ""
+        is_ucum = self._catalogue.systems.get(system, system) == UCUM if system else False
+        coded = code.strip() if code and (is_ucum or (not system and units.canonical(code))) else ""
         text = (unit or "").strip()
-        sent = coded or text or None
+        # The code of another system may look like UCUM's and mean something else: kept, never converted.
+        foreign = code.strip() if code and not coded and not text else ""
+        sent = coded or text or foreign or None
         notes: list[Reason] = []
         if coded and text and units.canonical(text) not in {None, units.canonical(coded)}:
             notes.append(Reason.UNIT_CONFLICT)
         if name is None:
-            known = units.canonical(sent) if sent else None
+            known = units.canonical(coded or text)
             return UnitUse(sent, known or sent, None, True, -inf, inf, False, False, tuple(notes))
         concept = self._catalogue.concepts[name]
-        conversion = self._conversion(concept, coded, text)
+        conversion = self._conversion(concept, coded, text) if not foreign else None
         if conversion is None and sent is None:
             assigned = self._catalogue.unit_assignments
             unit_assigned = assigned.get(source_code or "") or assigned.get(name)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from fhiradapter.fhir.backbones import Answer, Item
 from fhiradapter.fhir.datatypes import Reference
-from fhiradapter.fhir.elements import Answer, Item, Measured, QuestionnaireResponse
+from fhiradapter.fhir.elements import Measured, QuestionnaireResponse
 from fhiradapter.mappers.codes import Coded
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import encounter_of, own_name, reference_text, subject_of
@@ -104,4 +105,7 @@ def _holder(answer: Answer) -> Measured:
         value_uri=answer.value_uri,
         value_reference=answer.value_reference,
         value_attachment=answer.value_attachment,
+        absent_string=answer.absent_string,
+        absent_integer=answer.absent_integer or answer.absent_decimal,
+        absent_boolean=answer.absent_boolean,
     )

@@ -1,5 +1,6 @@
 """Values: value[x] of an Observation, a component or an answer, with the reason why there is none."""
 
+import re
 from typing import NamedTuple
 
 from fhiradapter.fhir.datatypes import ABSENT, CodeableConcept, Coding, Extension, Quantity, Range, Ratio
@@ -7,11 +8,17 @@ from fhiradapter.fhir.elements import Measured
 from fhiradapter.mappers.codes import Coded, concept_text, display_of
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.outcome import Note
-from fhiradapter.mappers.quantities import finite, number_text
+from fhiradapter.mappers.quantities import number_text
 from fhiradapter.reasons import Reason
 
 SCORES = frozenset({"score", "score_item"})
+PLAIN_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?\Z", re.ASCII)
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+# Where a code is required, systems send a reason for its absence as the code: R4 and R5, then STU3.
+ABSENT_CODES = (
+    "http://terminology.hl7.org/CodeSystem/data-absent-reason|",
+    "http://hl7.org/fhir/data-absent-reason|",
+)
 ORDINALS = frozenset(
     {
         "http://hl7.org/fhir/StructureDefinition/ordinalValue",
@@ -70,15 +77,17 @@ def from_concept(
 ) -> Value:
     """Return a coded value; of a score, the number that its ordinal extension gives."""
     text, code = display_of(concept), concept_text(concept)
+    absent = _absent_concept(concept, code)
+    if absent is not None:
+        return Value(value_text=concept.text, absent_reason=absent)
     ordinal = next(
         (found for coding in concept.coding or () if (found := _ordinal(coding.extension, path)) is not None),
         _ordinal(concept.extension, path),
     )
-    absent = None
-    if not text and not concept.coding:
-        absent = _absent_code(concept.extension)
     if ordinal is None or coded.kind not in SCORES:
-        return Value(value_text=text, value_concept=code, absent_reason=absent)
+        if coded.kind in SCORES:
+            notes.append(Note(Reason.NOT_A_NUMBER, path))
+        return Value(value_text=text, value_concept=code)
     number = context.quantities.read_number(ordinal, coded.concept, coded.source_code, path, notes)
     return Value(number.value, number.unit, None, text, code, number.source_value, number.source_unit)
 
@@ -92,7 +101,7 @@ def from_string(text: str, coded: Coded, context: Context, path: str, notes: lis
     """Return a text; of a score, the number that is all of the text. Of anything else no number is made."""
     trimmed = text.strip()
     if coded.kind in SCORES and trimmed:
-        if finite(trimmed) is None or not trimmed[-1].isdigit():
+        if not PLAIN_NUMBER.match(trimmed):
             notes.append(Note(Reason.NOT_A_NUMBER, path))
             return Value(value_text=text, source_value=text)
         notes.append(Note(Reason.NUMBER_IN_TEXT, path))
@@ -107,8 +116,8 @@ def _other(holder: Measured, coded: Coded, context: Context, path: str, notes: l
         if (number := number_text(raw, path)) is not None:
             return from_number(number, coded, context, path, notes)
     if holder.value_boolean is not None:
-        text = "true" if holder.value_boolean else "false"
-        return Value(value_text=text, source_value=text)
+        word = "true" if holder.value_boolean else "false"
+        return Value(value_text=word, source_value=word)
     if holder.value_coding is not None:
         return from_coding(holder.value_coding, coded, context, path, notes)
     text = _text_of(holder, path)
@@ -168,6 +177,14 @@ def _absent_reason(holder: Measured) -> str | None:
         if primitive is not None and (code := _absent_code(primitive.extension)):
             return code
     return None
+
+
+def _absent_concept(concept: CodeableConcept, code: str | None) -> str | None:
+    """Return why a coded value is none: coded as such, or said by an extension in place of a code."""
+    if code is None:
+        places = [concept.extension, *(coding.extension for coding in concept.coding or ())]
+        return next((found for place in places if (found := _absent_code(place))), None)
+    return code if code.startswith(ABSENT_CODES) else None
 
 
 def _absent_code(extensions: list[Extension] | None) -> str | None:

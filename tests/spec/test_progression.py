@@ -1,5 +1,7 @@
 """Slopes before, during and after treatment."""
 
+from datetime import UTC, date, datetime
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -306,6 +308,20 @@ s1         | 2024-04-10T18:00:00 | 39
     by_instant = slopes(progression(study, measurements=rows))["s1", "all"]
     assert by_day.slope == pytest.approx(-MONTH / 100)
     assert by_instant.slope == pytest.approx(-MONTH / 100.5)
+
+
+def test_day_without_an_instant_begins_at_midnight():
+    """100 days and 6 hours from a day to 06:00 of another."""
+    row = {"subject_id": "s1", "concept": "alsfrs_r_total", "status": "final"}
+    later = datetime(2024, 4, 10, 6, tzinfo=UTC)
+    rows = [
+        {**row, "measured_on": date(2024, 1, 1), "value": 40.0},
+        {**row, "measured_on": later.date(), "measured_at": later, "value": 39.0},
+    ]
+    cohort = Cohort.from_rows({"measurements": rows})
+    study = study_of(treated=False, progression={"time_scale": "instant"})
+    found = slopes(derive_progression(cohort, study, derive_timeline(cohort, study)))["s1", "all"]
+    assert found.slope == pytest.approx(-MONTH / 100.25)
 
 
 def test_listed_subject_without_data_is_told():
