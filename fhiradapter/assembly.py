@@ -181,6 +181,7 @@ class Assembly:
                 kind="MedicationAdministration",
                 identity=row_id.split("/", 2)[-1],
                 subject=subjects[row_id],
+                path="MedicationAdministration.dosage.dose",
             )
         return Translation.of(found)
 

@@ -153,7 +153,9 @@ MEANINGS: dict[Reason, Meaning] = {
         FLAGGED, "information", "a time without an offset: read in the source's time zone"
     ),
     Reason.OPEN_ENDED: Meaning(FLAGGED, "information", "the year 9999 means that no date is known"),
-    Reason.SENTINEL_DATE: Meaning(FLAGGED, "warning", "a date that systems write for 'unknown'"),
+    Reason.SENTINEL_DATE: Meaning(
+        FLAGGED, "warning", "a day that systems write for 'unknown': kept as text, no date"
+    ),
     Reason.FUTURE_DATE: Meaning(FLAGGED, "warning", "more than a day in the future"),
     Reason.BEFORE_BIRTH: Meaning(FLAGGED, "warning", "before the subject's birth"),
     Reason.END_BEFORE_START: Meaning(FLAGGED, "warning", "it ends before it starts"),

@@ -56,7 +56,7 @@ class Limits(Section):
     document_bytes: Annotated[int, Field(gt=0, description="A Bundle or JSON array, which is held whole")] = (
         2**30
     )
-    nesting: Annotated[int, Field(gt=0)] = 64
+    nesting: Annotated[int, Field(ge=64, le=500, description="Levels of JSON; FHIR needs some twenty")] = 64
     quarantined_percent: Annotated[float, Field(ge=0, le=100, description="More than this: exit code 4")] = (
         5.0
     )

@@ -12,11 +12,13 @@ def survivors(replaced_by: Mapping[str, str]) -> tuple[dict[str, str], set[str]]
     found: dict[str, str] = {}
     circles: set[str] = set()
     for start in replaced_by:
-        seen = [start]
-        while seen[-1] in replaced_by and replaced_by[seen[-1]] not in seen:
-            seen.append(replaced_by[seen[-1]])
-        if seen[-1] in replaced_by:
-            circles.update(seen)
+        path: dict[str, None] = {}  # in order, and quick to look up
+        record = start
+        while record in replaced_by and not (record in path or record in found or record in circles):
+            path[record] = None
+            record = replaced_by[record]
+        if record in path or record in circles:
+            circles.update(path)
         else:
-            found[start] = seen[-1]
-    return {old: new for old, new in found.items() if old not in circles}, circles
+            found |= dict.fromkeys(path, found.get(record, record))
+    return found, circles

@@ -81,6 +81,8 @@ class Quantity(Element):
     unit: str | None = None
     system: str | None = None
     code: str | None = None
+    extension: list[Extension] | None = None
+    absent_value: Extended | None = msgspec.field(default=None, name="_value")
 
 
 class Period(Element):

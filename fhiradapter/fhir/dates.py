@@ -10,7 +10,10 @@ DAY = 86_400
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic in local clock time, before an offset is applied
 QUARTER = 900 * SECOND  # no zone of the IANA database has changed its offset off a quarter hour since 1972
-MEMORY = 100_000  # distinct texts that are remembered before the memory starts afresh
+MEMORY = 20_000  # distinct texts of each kind that are remembered before the memory starts afresh
+
+# Systems that cannot store "unknown" store the first day that they can, so it says nothing about time.
+SENTINELS = frozenset({"1900-01-01", "1800-01-01", "1753-01-01", "0001-01-01"})
 
 YEAR = re.compile(r"(\d{4})\Z", re.ASCII)
 MONTH = re.compile(r"(\d{4})-(\d\d)\Z", re.ASCII)
@@ -32,23 +35,17 @@ class Moment(NamedTuple):
     """The text as sent."""
 
 
-class Reading(NamedTuple):
-    """A moment with what was odd about its text: no_zone, open_ended, sentinel or invalid."""
-
-    moment: Moment
-    remark: str | None
-
-
-NOTHING = Reading(Moment(), None)
+NEVER = Moment()
+new_tuple = tuple.__new__  # a third of the cost of a NamedTuple's own constructor
 
 
 class DateReader:
     """Reads dates in one source's time zone, which is for texts without an offset and for local days.
 
-    >>> reading = DateReader("America/New_York").read("2024-03-02T04:30:00Z")
-    >>> date.fromordinal(reading.moment.day + EPOCH_DAY).isoformat()
+    >>> moment = DateReader("America/New_York").read("2024-03-02T04:30:00Z")
+    >>> date.fromordinal(moment.day + EPOCH_DAY).isoformat()
     '2024-03-01'
-    >>> DateReader(None).read("2020").moment.day is None
+    >>> DateReader(None).read("2020").day is None
     True
     """
 
@@ -58,46 +55,54 @@ class DateReader:
         self._clocks: dict[str, int] = {}
         self._offsets: dict[str, int] = {"Z": 0}
         self._zone_offsets: dict[int, int] = {}
-        self._partial: dict[str, Reading] = {}
+        self.known: dict[str | None, Moment] = {}
+        self.remarks: dict[str | None, str] = {}
 
-    def read(self, text: str | None) -> Reading:
-        """Return the moment that a FHIR date, dateTime or instant says; never raises."""
+    def read(self, text: str | None) -> Moment:
+        """Return the moment that a FHIR date, dateTime or instant says; never raises.
+
+        What is odd about the text is in `remarks` afterwards: no_zone, open_ended, sentinel or invalid.
+        """
+        known = self.known.get(text)
+        if known is not None:
+            return known
         if text is None:
-            return NOTHING
-        # Day, clock and offset come back again and again, so each part is parsed once and then looked up.
+            return NEVER
+        if len(self.known) >= MEMORY:
+            self.known.clear()
+            self.remarks.clear()
+        moment = self.known[text] = self._from_parts(text) or self._parse(text)
+        return moment
+
+    def _from_parts(self, text: str) -> Moment | None:
+        """Put a dateTime together from a day, a time of day and an offset that each were seen before."""
         try:
-            seconds = (
-                self._days[text[:10]] * DAY + self._clocks[text[11:19]] - (offset := self._offsets[text[19:]])
-            )
+            seconds = self._days[text[:10]] + self._clocks[text[10:19]]
+            offset = self._offsets[text[19:]]
         except KeyError:
-            return self._read_slowly(text)
-        if text[10] != "T":
-            return self._read_slowly(text)
-        at = seconds * SECOND
+            return None
+        seconds -= offset
         if self._zone is not None:
-            offset = self._zone_offset(at)
-        return Reading(Moment(at, "second", (seconds + offset) // DAY, text), None)
+            offset = self._zone_offset(seconds * SECOND)
+        return new_tuple(Moment, (seconds * SECOND, "second", (seconds + offset) // DAY, text))
 
-    def _read_slowly(self, text: str) -> Reading:
-        if text in self._partial:
-            return self._partial[text]
-        if len(self._partial) > MEMORY:
-            self._partial.clear()
-        reading = self._partial[text] = self._parse(text)
-        return reading
-
-    def _parse(self, sent: str) -> Reading:
+    def _parse(self, sent: str) -> Moment:
         text = sent.strip()
         if text[:4] == "9999":
-            return Reading(Moment(text=sent), "open_ended")
+            self.remarks[sent] = "open_ended"
+            return Moment(text=sent)
+        if text[:10] in SENTINELS:
+            self.remarks[sent] = "sentinel"
+            return Moment(text=sent)
         try:
             if len(text) <= 10:
                 return self._parse_date(text, sent)
             return self._parse_date_time(text, sent)
         except (ValueError, OverflowError):
-            return Reading(Moment(text=sent), "invalid")
+            self.remarks[sent] = "invalid"
+            return Moment(text=sent)
 
-    def _parse_date(self, text: str, sent: str) -> Reading:
+    def _parse_date(self, text: str, sent: str) -> Moment:
         if match := YEAR.match(text):
             day, precision = date(int(match[1]), 1, 1), "year"
         elif match := MONTH.match(text):
@@ -108,11 +113,9 @@ class DateReader:
         at = number * DAY * SECOND
         if self._zone is not None:
             at -= _offset_of(datetime(day.year, day.month, day.day, tzinfo=self._zone)) * SECOND
-        # Systems that cannot store "unknown" store the first day that they can.
-        remark = "sentinel" if text in {"1900-01-01", "1800-01-01", "0001-01-01", "1753-01-01"} else None
-        return Reading(Moment(at, precision, number if precision == "day" else None, sent), remark)
+        return Moment(at, precision, number if precision == "day" else None, sent)
 
-    def _parse_date_time(self, text: str, sent: str) -> Reading:
+    def _parse_date_time(self, text: str, sent: str) -> Moment:
         if text[10] not in "Tt ":
             raise ValueError("no T between date and time")
         split = 16 if text[16:17] != ":" else 19
@@ -122,27 +125,26 @@ class DateReader:
         if not match:
             raise ValueError("neither a fraction nor an offset")
         fraction = int((match[1] or "0")[:6].ljust(6, "0"))
-        remark = None
         if match[2]:
             offset = _offset(match[2])
         else:
             # FHIR requires an offset with a time; systems that store local time leave it out.
-            remark = "no_zone"
+            self.remarks[sent] = "no_zone"
             local = EPOCH + timedelta(days=day, seconds=clock)
             offset = _offset_of(local.replace(tzinfo=self._zone)) if self._zone is not None else 0
-        if match[1] is None and match[2] and split == 19:
+        if match[1] is None and match[2] and split == 19 and text[10] == "T":
             self._remember(text, day, clock, offset)
         at = (day * DAY + clock - offset) * SECOND + fraction
         local_offset = self._zone_offset(at) if self._zone is not None else offset
-        return Reading(Moment(at, "second", (at // SECOND + local_offset) // DAY, sent), remark)
+        return Moment(at, "second", (at // SECOND + local_offset) // DAY, sent)
 
     def _remember(self, text: str, day: int, clock: int, offset: int) -> None:
         if text[17:19] == "60" or text[11:13] == "24":
             return
         if len(self._days) > MEMORY:
             self._days.clear()
-        self._days[text[:10]] = day
-        self._clocks[text[11:19]] = clock
+        self._days[text[:10]] = day * DAY
+        self._clocks[text[10:19]] = clock
         self._offsets[text[19:]] = offset
 
     def _zone_offset(self, at: int) -> int:

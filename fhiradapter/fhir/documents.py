@@ -8,6 +8,7 @@ import msgspec
 
 from fhiradapter.fhir.datatypes import ABSENT, Element
 from fhiradapter.fhir.decoding import is_hazardous
+from fhiradapter.fhir.salvage import is_sound, members, split, text_of
 from fhiradapter.fhir.source import Batch, Failure
 from fhiradapter.reasons import Reason
 
@@ -63,6 +64,7 @@ class Resource(NamedTuple):
 
 
 _bundles = msgspec.json.Decoder(Bundle)
+_entries = msgspec.json.Decoder(Entry)
 _arrays = msgspec.json.Decoder(list[msgspec.Raw])
 _names = msgspec.json.Decoder(Name)
 
@@ -86,20 +88,25 @@ def is_bundle(line: bytes) -> bool:
     try:
         return _names.decode(line).resource_type == "Bundle"
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
+        return text_of(members(line).get("resourceType")) == "Bundle"
 
 
 def _array(content: bytes, file: str) -> Iterator[Batch]:
     try:
         parts = [bytes(part) for part in _arrays.decode(content)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        yield Batch(file, [content], [1], True, bytes_read=len(content))
-        return
-    yield from _in_portions([Resource(part, number, None) for number, part in enumerate(parts, 1)], file)
+        parts = [part for part in split(content).items if part.strip()]
+        if all(map(is_sound, parts)):
+            yield Batch(file, [], [], True, failures=(Failure(_reason(content), None, True),))
+    resources = [Resource(part, number, None) for number, part in enumerate(parts, 1) if not is_bundle(part)]
+    yield from _in_portions(resources, file)
+    for number, part in enumerate(parts, 1):
+        if is_bundle(part):
+            yield from batches_of_bundle(part, file, number)
 
 
 def batches_of_bundle(content: bytes, file: str, number: int) -> Iterator[Batch]:
-    """Yield the resources of a Bundle that is one line of an NDJSON file, as of a file of its own."""
+    """Yield the resources of a Bundle that is a line or an item of a file, as of a file of its own."""
     yield from _bundle(content, f"{file}:{number}", number, 0)
 
 
@@ -107,9 +114,10 @@ def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batc
     try:
         bundle = _bundles.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # Not a Bundle that can be taken apart: the decoder of single resources says why.
-        yield Batch(file, [content], [number], True, bytes_read=len(content))
-        return
+        bundle = _salvaged(content)
+        if all(is_sound(bytes(entry.resource)) for entry in bundle.entry or () if entry.resource):
+            # The entries are whole, so the damage is the Bundle's own.
+            yield Batch(file, [], [], True, failures=(Failure(_reason(content), number, True),))
     if bundle.resource_type != "Bundle" or level > BUNDLES_IN_BUNDLES:
         yield Batch(file, [content], [number], True, bytes_read=len(content))
         return
@@ -134,6 +142,24 @@ def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batc
     yield from _in_portions(resources, file, targets, frozenset(bases), tuple(failures))
     for part, index in nested:
         yield from _bundle(part, f"{file}:{index}", index, level + 1)
+
+
+def _salvaged(content: bytes) -> Bundle:
+    """Return as much of a Bundle as its brackets show, so that one bad entry does not take the others along."""
+    found = members(content)
+    entries = []
+    for item in split(found["entry"]).items if "entry" in found else ():
+        try:
+            entries.append(_entries.decode(item))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            part = members(item)
+            if resource := part.get("resource", item).strip():
+                entries.append(Entry(text_of(part.get("fullUrl")), msgspec.Raw(resource)))
+    return Bundle(text_of(found.get("resourceType")), text_of(found.get("type")), entries)
+
+
+def _reason(content: bytes) -> Reason:
+    return Reason.MALFORMED_JSON if split(content).complete else Reason.TRUNCATED_JSON
 
 
 def _learn(entry: Entry, resource: bytes, targets: dict[str, tuple[str, str]], bases: set[str]) -> str | None:

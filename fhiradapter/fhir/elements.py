@@ -29,7 +29,6 @@ from fhiradapter.fhir.datatypes import (
     Range,
     Ratio,
     Reference,
-    ReferenceRange,
     SampledData,
     Timing,
 )
@@ -61,8 +60,9 @@ class Patient(Resource, tag_field="resourceType", tag="Patient"):
 class Measured(Resource):
     """What an Observation and its components share: a code, a value or why there is none, limits."""
 
-    code: CodeableConcept | None = None
-    reference_range: list[ReferenceRange] | None = None
+    # Results repeat these from each other word for word, so their bytes are the key to what they mean.
+    code: msgspec.Raw = ABSENT
+    reference_range: msgspec.Raw = ABSENT
     value_quantity: Quantity | None = None
     value_codeable_concept: CodeableConcept | None = None
     value_string: str | None = None
@@ -103,7 +103,7 @@ class Observation(Measured, tag_field="resourceType", tag="Observation"):
     effective_period: Period | None = None
     effective_timing: Timing | None = None
     effective_instant: str | None = None
-    performer: list[Reference] | None = None
+    performer: msgspec.Raw = ABSENT
     method: CodeableConcept | None = None
     specimen: Reference | None = None
     has_member: list[Reference] | None = None
@@ -130,6 +130,7 @@ class MedicationAdministration(Resource, tag_field="resourceType", tag="Medicati
     status: str | None = None
     status_reason: list[CodeableConcept] | None = None
     not_given: bool | None = None  # STU3
+    was_not_given: bool | None = None  # DSTU2, from servers that call themselves STU3
     reason_not_given: list[CodeableConcept] | None = None  # STU3
     medication_codeable_concept: CodeableConcept | None = None
     medication_reference: Reference | None = None

@@ -1,6 +1,7 @@
 """Files: NDJSON, documents, folders and globs of these, plain or compressed, as a Source."""
 
 import glob
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,8 @@ class FileSource:
 
     def _type(self, found: Found) -> str:
         """Return the type of the first resource, by which bulk exports split their files."""
+        if not found.path.is_file():
+            return ""
         try:
             return sort_of(next(portions(found.path)).content[:HEAD]).first_type
         except OSError:
@@ -56,6 +59,9 @@ class FileSource:
     def _file(self, found: Found) -> Iterator[Batch]:
         if found.path.is_dir():
             yield failed(found.name, Reason.NOT_A_FILE)
+            return
+        if not found.path.is_file():  # a dangling link, or a pipe that would never end
+            yield failed(found.name, Reason.UNREADABLE_FILE)
             return
         try:
             yield from self.reader.batches(portions(found.path), found.name)
@@ -68,15 +74,15 @@ def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
 
     Raises UsageError for a path or a glob that matches nothing.
     """
-    found: dict[Path, Found] = {}
+    found: dict[str, Found] = {}
     for given in paths:
         path = Path(given)
         if path.is_dir():
             for inner in sorted(path.rglob("*")):
                 if _is_input(inner):
-                    found.setdefault(inner.resolve(), Found(inner, str(inner.relative_to(path))))
+                    found.setdefault(os.path.realpath(inner), Found(inner, str(inner.relative_to(path))))
         elif path.exists():
-            found.setdefault(path.resolve(), Found(path, path.name))
+            found.setdefault(os.path.realpath(path), Found(path, path.name))
         else:
             matches = [Path(match) for match in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207 - given is absolute or not
             if not matches:
@@ -84,8 +90,16 @@ def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
             for match in matches:
                 for inner in [match, *sorted(match.rglob("*"))] if match.is_dir() else [match]:
                     if inner.is_file() or _is_input(inner):
-                        found.setdefault(inner.resolve(), Found(inner, inner.name))
-    return list(found.values())
+                        found.setdefault(os.path.realpath(inner), Found(inner, inner.name))
+    return _distinct(list(found.values()))
+
+
+def _distinct(found: list[Found]) -> list[Found]:
+    """Return files with names of their own: where two agree, all are named from the folder they share."""
+    if len({one.name for one in found}) == len(found):
+        return found
+    shared = os.path.commonpath([one.path.absolute().parent for one in found])
+    return [Found(one.path, str(one.path.absolute().relative_to(shared))) for one in found]
 
 
 def _is_input(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Memory: bytes, text, dictionaries and objects handed to the library, as a Source."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from fhiradapter.fhir.reading import Reader
 from fhiradapter.fhir.source import Batch
 
 TOGETHER = 500  # single resources that make one batch
+LONGEST_PATH = 4_096  # PATH_MAX of Linux
+
+_encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
 @runtime_checkable
@@ -34,18 +38,19 @@ class MemorySource:
     def batches(self) -> Iterator[Batch]:
         """Yield the resources; raises UsageError for a thing that cannot be FHIR."""
         pending: list[bytes] = []
-        for item, number in zip(_items(self.content), range(1, 2**62), strict=False):
+        number = 0
+        for number, item in enumerate(_items(self.content), 1):
             content = to_bytes(item)
             if _is_single(item):
                 pending.append(content)
                 if len(pending) >= TOGETHER:
-                    yield from _together(pending)
+                    yield from _together(pending, number)
                     pending = []
                 continue
-            yield from _together(pending)
+            yield from _together(pending, number - 1)
             pending = []
             yield from self.reader.batches(iter([Portion(content, False)]), f"item-{number}")
-        yield from _together(pending)
+        yield from _together(pending, number)
 
 
 def to_bytes(item: Any) -> bytes:
@@ -56,10 +61,10 @@ def to_bytes(item: Any) -> bytes:
     if isinstance(item, (bytes, bytearray, memoryview)):
         return bytes(item)
     if isinstance(item, str):
-        return item.encode()
+        return item.encode("utf-8", "surrogatepass")  # half a character is refused as INVALID_ENCODING
     if isinstance(item, Mapping):
         try:
-            return msgspec.json.encode(item, enc_hook=str)
+            return _encode(item)
         except (TypeError, ValueError, RecursionError) as error:
             raise UsageError("a resource given as a dict holds something that JSON cannot say") from error
     if isinstance(item, FhirObject):
@@ -70,10 +75,22 @@ def to_bytes(item: Any) -> bytes:
 
 
 def is_path(item: object) -> bool:
-    """Return True for a Path, and for a text that is no JSON."""
-    return isinstance(item, Path) or (
-        isinstance(item, str) and not item.lstrip("\ufeff \t\r\n").startswith(("{", "["))
-    )
+    """Return True for a Path, and for a text that can be one: short, in one line, neither JSON nor XML."""
+    if not isinstance(item, str):
+        return isinstance(item, Path)
+    text = item.strip("\ufeff \t\r\n")
+    return 0 < len(text) <= LONGEST_PATH and text.isprintable() and not text.startswith(("{", "[", "<"))
+
+
+def _encode(item: Mapping[str, Any]) -> bytes:
+    content = _encoder.encode(item)
+    if b"null" in content:
+        try:
+            json.dumps(item, default=str, allow_nan=False)
+        except ValueError:
+            # The encoder writes NaN as null, which would make "absent" of it: the text that says NaN is refused.
+            return json.dumps(item, default=str).encode()
+    return content
 
 
 def _items(content: Any) -> Iterable[Any]:
@@ -91,6 +108,8 @@ def _is_single(item: Any) -> bool:
     return isinstance(item, FhirObject) and type(item).__name__ != "Bundle"
 
 
-def _together(pending: list[bytes]) -> Iterator[Batch]:
+def _together(pending: list[bytes], last: int) -> Iterator[Batch]:
+    """Make a batch of some items, of which the last one's number is given."""
     if pending:
-        yield Batch("memory", pending, range(1, len(pending) + 1), True, bytes_read=sum(map(len, pending)))
+        numbers = range(last - len(pending) + 1, last + 1)
+        yield Batch("memory", pending, numbers, True, bytes_read=sum(map(len, pending)))

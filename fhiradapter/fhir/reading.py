@@ -24,12 +24,11 @@ class Reader:
 
     def batches(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
         """Yield the resources of one text, whatever its form."""
-        first = next(stream)
-        head = first.content.removeprefix(BOM)
-        stream = chain([Portion(head, first.damaged)], stream)
-        if first.damaged and not head:
+        head, damaged, number = _beginning(stream)
+        stream = chain([Portion(head, damaged)], stream)
+        if damaged and not head:
             yield failed(name, Reason.TRUNCATED_FILE)
-        elif not head.strip():
+        elif not head:
             yield failed(name, Reason.EMPTY_FILE)
         elif head.startswith(UTF16):
             yield failed(name, Reason.INVALID_ENCODING, counted=True)
@@ -38,7 +37,7 @@ class Reader:
         elif sort.kind is Sort.DOCUMENT:
             yield from self._document(stream, name)
         else:
-            yield from self._lines(stream, name)
+            yield from self._lines(stream, name, number)
 
     def _document(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
         content = bytearray()
@@ -60,10 +59,10 @@ class Reader:
             batch.lines[index] = b""
         yield replace(batch, failures=(*batch.failures, *failures))
 
-    def _lines(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
+    def _lines(self, stream: Iterator[Portion], name: str, number: int) -> Iterator[Batch]:
         """Yield the complete lines of each portion; a line longer than allowed is skipped to its end."""
         pending: list[bytes] = []
-        size, number, skipping = 0, 1, False
+        size, skipping = 0, False
         for portion in stream:
             end = portion.content.rfind(b"\n") + 1
             if end:
@@ -90,6 +89,8 @@ class Reader:
         lines = text.split(b"\n")
         if not lines[-1]:
             lines.pop()
+        if BOM in text:  # files that were put together keep the mark that each of them began with
+            lines = [line.removeprefix(BOM) for line in lines]
         numbers = range(number, number + len(lines))
         failures: list[Failure] = []
         bundles: list[int] = []
@@ -109,6 +110,23 @@ class Reader:
         for index, bundle in parts.items():
             for batch in batches_of_bundle(bundle, name, numbers[index]):
                 yield from self._within_limit(batch)
+
+
+def _beginning(stream: Iterator[Portion]) -> tuple[bytes, bool, int]:
+    """Return enough of a text to tell what it holds, whether it is damaged there, and its first line's number.
+
+    A compressed file may begin with a member of a few bytes, or of blank lines only.
+    """
+    head, number = b"", 1
+    for portion in stream:
+        content = portion.content if head else portion.content.removeprefix(BOM)
+        if head or content.strip():
+            head += content
+        else:
+            number += content.count(b"\n")
+        if portion.damaged or len(head) >= HEAD:
+            return head, portion.damaged, number
+    return head, False, number
 
 
 def failed(name: str, reason: Reason, *, line: int | None = None, counted: bool = False) -> Batch:

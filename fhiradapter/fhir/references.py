@@ -70,6 +70,16 @@ def identifier_key(identifier: Identifier) -> str | None:
     return f"{identifier.system or ''}|{identifier.value}" if identifier.value else None
 
 
+def reference_text(reference: Reference | None) -> str | None:
+    """Return a reference as sent, else its identifier, else its display."""
+    if reference is None:
+        return None
+    if reference.reference:
+        return reference.reference
+    key = identifier_key(reference.identifier) if reference.identifier else None
+    return key or reference.display
+
+
 def _logical(identifier: Identifier | None, kind: str | None) -> Target:
     key = identifier_key(identifier) if identifier is not None else None
     return Target(Kind.IDENTIFIER, kind, key) if key else NOWHERE

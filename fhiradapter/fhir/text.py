@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from fhiradapter.fhir.salvage import is_sound
+
 FIRST_TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
 
 
@@ -38,7 +40,9 @@ def sort_of(head: bytes) -> Look:
     if not lines:
         return Look(Sort.OTHER, first_type)
     start = lines[0][:1]
-    if start == b"[":
+    if start == b"[" and not (lines[1:] and lines[1].startswith(b"{") and is_sound(lines[0])):
+        return Look(Sort.DOCUMENT, first_type)
+    if lines[0] == b"{":
         return Look(Sort.DOCUMENT, first_type)
     if len(lines) == 1 or _is_object(lines[0]):
         return Look(Sort.LINES if start == b"{" else Sort.OTHER, first_type)

@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import msgspec
+
 from fhiradapter.definitions.catalogue import Catalogue
 from fhiradapter.fhir.datatypes import CodeableConcept, Coding
 from fhiradapter.mappers.outcome import Note
+from fhiradapter.mappers.remembered import Remembered
 from fhiradapter.reasons import Reason
-
-MEMORY = 50_000  # distinct codings that are remembered; a hospital uses some thousands
 
 
 class Coded(NamedTuple):
@@ -58,31 +59,36 @@ def first_code(concept: CodeableConcept | str | None) -> str | None:
     return next((coding.code.strip() for coding in concept.coding or () if coding.code), None)
 
 
+class Meaning(NamedTuple):
+    """A code with what is to be said about it."""
+
+    coded: Coded
+    remarks: tuple[tuple[Reason, str], ...]
+
+
+NO_MEANING = Meaning(UNCODED, ())
+
+
 class CodeReader:
-    """Reads CodeableConcepts against one catalogue, each distinct one once."""
+    """Reads CodeableConcepts against one catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._known: dict[tuple[str | None, ...], tuple[Coded, tuple[Note, ...]]] = {}
+        self._remembered = Remembered(CodeableConcept | None, self._meaning)
 
     def read(self, concept: CodeableConcept | None, path: str, notes: list[Note]) -> Coded:
         """Return the concept and the code as sent; the first code that a code list knows decides."""
-        if concept is None:
-            return UNCODED
-        codings = concept.coding
-        if codings and len(codings) == 1:
-            coding = codings[0]
-            key = (coding.system, coding.code, coding.display, concept.text, path)
-            known = self._known.get(key)
-            if known is None:
-                if len(self._known) > MEMORY:
-                    self._known.clear()
-                known = self._known[key] = self._read(concept, path)
-        else:
-            known = self._read(concept, path)
-        if known[1]:
-            notes.extend(known[1])
-        return known[0]
+        coded, remarks = self._meaning(concept)
+        if remarks:
+            notes.extend(Note(reason, path, detail) for reason, detail in remarks)
+        return coded
+
+    def read_bytes(self, raw: msgspec.Raw, path: str, notes: list[Note]) -> Coded:
+        """Return the same for a required CodeableConcept that is still bytes."""
+        coded, remarks = self._remembered.known.get(b"" + raw) or self._remembered.read(raw, path)
+        if remarks:
+            notes.extend(Note(reason, path, detail) for reason, detail in remarks)
+        return coded
 
     def matrix(self, concept: CodeableConcept | None) -> str | None:
         """Return a specimen's matrix, else its type as sent."""
@@ -95,25 +101,28 @@ class CodeReader:
         text = self.catalogue.specimen_texts.get((concept.text or "").strip().casefold())
         return text or concept_text(concept)
 
-    def _read(self, concept: CodeableConcept, path: str) -> tuple[Coded, tuple[Note, ...]]:
-        notes: list[Note] = []
-        found: list[str] = []
+    def _meaning(self, concept: CodeableConcept | None) -> Meaning:
+        if concept is None:
+            return NO_MEANING
+        remarks: list[tuple[Reason, str]] = []
+        found: dict[str, str | None] = {}  # concept -> the code that says it
         for coding in sorted(concept.coding or (), key=lambda coding: not coding.user_selected):
             if not coding.code:
                 continue
             code = coding.code.strip()
             system = self.catalogue.systems.get(coding.system or "", coding.system or "")
             if (system, code) in self.catalogue.never_map:
-                notes.append(Note(Reason.MISLEADING_CODE, path, f"{system}|{code}"))
+                remarks.append((Reason.MISLEADING_CODE, f"{system}|{code}"))
                 continue
             name = self.catalogue.codes.get((system, code))
-            if name is not None and name not in found:
-                found.append(name)
+            if name is not None:
+                found.setdefault(name, code_text(coding))
         if not found and concept.text:
             by_text = self.catalogue.concept_of_text(concept.text)
-            found = [by_text] if by_text else []
+            found = {by_text: concept_text(concept)} if by_text else {}
         if len(found) > 1:
-            notes.append(Note(Reason.CONFLICTING_CODES, path, ", ".join(found)))
-        name = found[0] if found else None
+            remarks.append((Reason.CONFLICTING_CODES, ", ".join(found)))
+        name = next(iter(found), None)
         kind = self.catalogue.concepts[name].kind if name else None
-        return Coded(name, kind, concept_text(concept), display_of(concept)), tuple(notes)
+        sent = found[name] if name else concept_text(concept)
+        return Meaning(Coded(name, kind, sent, display_of(concept)), tuple(remarks))

@@ -1,12 +1,12 @@
 """Condition: one event of kind condition."""
 
 from fhiradapter.fhir.datatypes import CodeableConcept
-from fhiradapter.fhir.dates import Moment
+from fhiradapter.fhir.dates import NEVER, Moment
 from fhiradapter.fhir.elements import Condition
 from fhiradapter.mappers.codes import display_of, first_code
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import subject_of
-from fhiradapter.mappers.moments import NEVER, Span, columns, moment, span
+from fhiradapter.mappers.moments import Span, columns, moment, span
 from fhiradapter.mappers.observation import usable_status
 from fhiradapter.mappers.outcome import Mapped, Note, Unusable, row
 from fhiradapter.mappers.severity import severity_of

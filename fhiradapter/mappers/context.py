@@ -4,10 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fhiradapter.definitions.catalogue import Catalogue
+from fhiradapter.fhir.datatypes import Reference
 from fhiradapter.fhir.dates import DateReader
+from fhiradapter.fhir.references import reference_text
 from fhiradapter.mappers.codes import CodeReader
+from fhiradapter.mappers.limits import LimitReader
 from fhiradapter.mappers.lookups import Lookups
 from fhiradapter.mappers.quantities import QuantityReader
+from fhiradapter.mappers.remembered import Remembered
+
+
+def _first_reference(sent: list[Reference] | None) -> str:
+    return reference_text(sent[0]) or "" if sent else ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class Context:
     catalogue: Catalogue
     codes: CodeReader
     quantities: QuantityReader
+    limits: LimitReader
+    performers: Remembered[str]
     dates: DateReader
     lookups: Lookups
     now: int
@@ -53,11 +63,14 @@ class Context:
         subject_prefix: str = "",
     ) -> "Context":
         """Make the context of one source; its site's time zone holds when none is given."""
+        quantities = QuantityReader(catalogue)
         return cls(
             source=source,
             catalogue=catalogue,
             codes=CodeReader(catalogue),
-            quantities=QuantityReader(catalogue),
+            quantities=quantities,
+            limits=LimitReader(quantities),
+            performers=Remembered(list[Reference] | None, _first_reference),
             dates=DateReader(time_zone or catalogue.time_zone),
             lookups=Lookups(),
             now=now,

@@ -20,4 +20,4 @@ def instants(texts: Sequence[str | None]) -> pa.Array:
         return pa.array(texts, pa.string()).cast(TYPE)
     except pa.ArrowInvalid:
         # One text of the batch is unusual: a fraction of nine digits, a leap second, no offset, or no date.
-        return pa.array([_reader.read(text).moment.at for text in texts], TYPE)
+        return pa.array([_reader.read(text).at for text in texts], TYPE)

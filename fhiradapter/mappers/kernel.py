@@ -1,20 +1,20 @@
 """The mapping kernel: batches of resource bytes to Arrow record batches, issues and receipts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fhiradapter.cohort.receipts import MAPPED, SCHEMA
 from fhiradapter.cohort.schema import SCHEMAS
-from fhiradapter.fhir.datatypes import Meta
 from fhiradapter.fhir.decoding import Refusal, decode, inspect
-from fhiradapter.fhir.elements import Resource
+from fhiradapter.fhir.elements import AnyResource, Resource
 from fhiradapter.fhir.source import Batch
 from fhiradapter.mappers.context import Context, Neighbours
 from fhiradapter.mappers.instants import instants
-from fhiradapter.mappers.outcome import PROVENANCE, Deferred, Mapped, Note, Unusable
+from fhiradapter.mappers.outcome import NAMELESS, PROVENANCE, Deferred, Mapped, Note, Unusable
 from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.reasons import MEANINGS, Reason
 
@@ -26,6 +26,9 @@ STAND_INS = {
     Reason.NO_RESOURCE: "(Bundle entry)",
 }
 SUBSETTED = "SUBSETTED"
+TEXT, DAY = pa.string(), pa.date32()
+MAPPERS_BY_CLASS = {kind: MAPPERS[kind.__name__] for kind in get_args(AnyResource)}
+IMPLICIT_RULES = b'"implicitRules"'
 READING = "reading/1"  # the rule of issues about what is no resource to map
 
 
@@ -102,41 +105,45 @@ class Kernel:
         self, line: bytes, number: int, id_: str | None, hazardous: bool, context: Context, work: "_Work"
     ) -> None:
         resource = decode(line)
-        if hazardous:
-            refusal = inspect(
-                line, nesting=self._nesting, allowed_modifiers=context.catalogue.allowed_modifiers
-            )
-            if refusal is not None and not isinstance(resource, Refusal):
-                resource = refusal._replace(resource_type=type(resource).__name__, id=resource.id)
         if isinstance(resource, Refusal):
             work.refuse(resource, number)
             return
-        if resource.id is None:
-            resource.id = id_
-        kind = type(resource).__name__
+        kind = type(resource)
+        if (
+            hazardous
+            or resource.implicit_rules is not None
+            or (resource.contained is not None and IMPLICIT_RULES in line)
+        ):
+            refusal = inspect(
+                line, nesting=self._nesting, allowed_modifiers=context.catalogue.allowed_modifiers
+            )
+            if refusal is not None:
+                work.refuse(refusal._replace(resource_type=kind.__name__, id=resource.id), number)
+                return
         own = resource.id
         if own is None:
-            # Something has to name its rows: the place that it came from.
-            resource.id = f"~{work.file}:{number}"
-        mapper = MAPPERS[kind]
+            own = id_
+            # Something has to name the rows of a resource without an id: the place that it came from.
+            resource.id = own or f"{NAMELESS}{work.file}:{number}"
+        mapper = MAPPERS_BY_CLASS[kind]
         try:
             mapped = mapper.map(resource, context)
         except Deferred:
             work.deferred.append(Later(work.file, number, line, id_, context.neighbours))
             return
         except Unusable as unusable:
-            work.drop(kind, own, resource.id, resource.meta, number, unusable.note)
+            work.drop(kind.__name__, own, resource, number, unusable.note)
             return
         if mapper.learn is not None:
             mapper.learn(resource, context)
-        work.keep(kind, own, resource.id, resource.meta, number, mapped)
+        work.keep(kind.__name__, own, resource, number, mapped)
 
 
 class _Work:
     """The rows of one batch on their way into columns.
 
-    `heads` has one entry per resource: type, id, name, versionId, lastUpdated, line, file. Rows point at it by
-    its place, so that what a resource's rows share is turned into columns once.
+    `heads` has one entry per resource: type, id, name, versionId, lastUpdated, line, file. Rows point at it
+    by its place, so that what a resource's rows share is turned into columns once.
     """
 
     def __init__(self, file: str, source: str) -> None:
@@ -147,38 +154,47 @@ class _Work:
         self._subjects: list[str | None] = []
         self._fates: dict[int, tuple[str, Reason]] = {}  # of those that were not mapped
         self._uncounted: list[int] = []
-        self._rows: dict[str, list[tuple[Any, ...]]] = {}
-        self._owners: dict[str, list[int]] = {}
-        self._parts: dict[str, list[str]] = {}
+        self._rows: dict[str, tuple[list[tuple[Any, ...]], list[int], list[str]]] = {}
         self._members: list[tuple[str, str]] = []
 
-    def keep(
-        self, kind: str, own: str | None, name: str, meta: Meta | None, number: int, mapped: Mapped
-    ) -> None:
+    def keep(self, kind: str, own: str | None, resource: Resource, number: int, mapped: Mapped) -> None:
         """Take the rows and notes of a mapped resource."""
         subject, rows, notes, members = mapped
-        place = self._head(kind, own, name, meta, number, subject)
+        place = len(self._heads)
+        meta = resource.meta
+        if meta is None:
+            self._heads.append((kind, own, resource.id, None, None, number, self.file))
+        else:
+            self._heads.append(
+                (kind, own, resource.id, meta.version_id, meta.last_updated, number, self.file)
+            )
+            if meta.tag is not None and any(tag.code == SUBSETTED for tag in meta.tag):
+                notes.append(Note(Reason.INCOMPLETE_COPY, "meta.tag"))
+        self._subjects.append(subject)
         for table, part, values in rows:
-            self._add(table, part, values, place)
+            columns = self._rows.get(table)
+            if columns is None:
+                columns = self._rows[table] = ([], [], [])
+            columns[0].append(values)
+            columns[1].append(place)
+            columns[2].append(part)
         if notes:
             self._note(notes, place)
-        if meta is not None and meta.tag is not None and any(tag.code == SUBSETTED for tag in meta.tag):
-            self._note([Note(Reason.INCOMPLETE_COPY, "meta.tag")], place, len(notes))
         if members:
-            panel = f"{self._source}/{kind}/{name}"
+            panel = f"{self._source}/{kind}/{resource.id}"
             self._members.extend((member, panel) for member in members)
 
-    def drop(self, kind: str, own: str | None, name: str, meta: Meta | None, number: int, note: Note) -> None:
+    def drop(self, kind: str, own: str | None, resource: Resource, number: int, note: Note) -> None:
         """Take a resource that is quarantined or ignored."""
-        place = self._head(kind, own, name, meta, number, None)
-        self._note([note], place)
+        place = len(self._heads)
+        self.keep(kind, own, resource, number, Mapped(None, [], [note]))
         self._fates[place] = (MEANINGS[note.reason].disposition, note.reason)
 
     def refuse(self, refusal: Refusal, number: int) -> None:
         """Take bytes that are no resource to map."""
         kind = refusal.resource_type or UNREADABLE
-        name = refusal.id or f"~{self.file}:{number}"
-        place = self._head(kind, refusal.id, name, None, number, None)
+        name = refusal.id or f"{NAMELESS}{self.file}:{number}"
+        place = self._head(kind, refusal.id, name, number)
         if refusal.reason is not Reason.TYPE_NOT_READ:
             self._note([Note(refusal.reason, refusal.path, refusal.detail)], place)
         self._fates[place] = (MEANINGS[refusal.reason].disposition, refusal.reason)
@@ -186,7 +202,7 @@ class _Work:
     def fail(self, reason: Reason, line: int | None, *, counted: bool) -> None:
         """Take a file, line or entry that is no resource."""
         kind = STAND_INS.get(reason, UNREADABLE)
-        place = self._head(kind, None, f"~{self.file}:{line or 0}", None, line, None)
+        place = self._head(kind, None, f"{NAMELESS}{self.file}:{line or 0}", line)
         self._note([Note(reason)], place)
         self._fates[place] = (MEANINGS[reason].disposition, reason)
         if not counted:
@@ -196,8 +212,8 @@ class _Work:
         """Turn rows into columns."""
         shared = self._shared_columns(run_id, rules)
         tables = {
-            table: _record_batch(table, rows, self._owners[table], self._parts[table], shared)
-            for table, rows in self._rows.items()
+            table: _record_batch(table, rows, owners, parts, shared)
+            for table, (rows, owners, parts) in self._rows.items()
         }
         return MappedBatch(tables, self._receipts(shared), self._members, self.deferred)
 
@@ -207,69 +223,54 @@ class _Work:
         kinds, own, names, versions, updated, lines, files = (
             zip(*self._heads, strict=True) if count else [()] * 7
         )
-        kind = pa.array(kinds, pa.string())
-        source = pa.scalar(self._source, pa.string())
+        kind = _array(kinds, TEXT)
+        source = pa.scalar(self._source, TEXT)
+        ids = _array(own, TEXT)
+        name = _array(names, TEXT) if None in own else ids
         return [
-            pc.binary_join_element_wise(source, kind, pa.array(names, pa.string()), "/"),
-            pa.array(self._subjects, pa.string()),
+            pc.binary_join_element_wise(source, kind, name, "/"),
+            _array(self._subjects, TEXT),
             pa.repeat(source, count),
-            pa.array(files, pa.string()),
+            _array(files, TEXT),
             pa.array(lines, pa.int32()),
             kind,
-            pa.array(own, pa.string()),
-            pa.array(versions, pa.string()),
+            ids,
+            _array(versions, TEXT),
             instants(updated),
-            pa.array([rules.get(kind, READING) for kind in kinds], pa.string()),
-            pa.repeat(pa.scalar(run_id, pa.string()), count),
+            _array([rules.get(kind, READING) for kind in kinds], TEXT),
+            pa.repeat(pa.scalar(run_id, TEXT), count),
         ]
 
     def _receipts(self, shared: list[pa.Array]) -> pa.RecordBatch:
         """Return one line per resource that was received; what was deferred is received later."""
         _, _, source, files, lines, kinds, own, versions, updated, _, _ = shared
         count = len(self._heads)
-        fates, reasons = [MAPPED] * count, [None] * count
+        fates = [MAPPED] * count
+        reasons: list[str | None] = [None] * count
         for place, (disposition, reason) in self._fates.items():
             fates[place], reasons[place] = disposition, reason
         columns = [kinds, own, versions, updated, source, files, lines]
-        columns += [pa.array(fates, pa.string()), pa.array(reasons, pa.string())]
+        columns += [_array(fates, TEXT), _array(reasons, TEXT)]
         receipts = pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
         if self._uncounted:
             counted = set(range(count)) - set(self._uncounted)
             receipts = receipts.take(pa.array(sorted(counted), pa.int32()))
         return receipts
 
-    def _head(
-        self,
-        kind: str,
-        own: str | None,
-        name: str,
-        meta: Meta | None,
-        number: int | None,
-        subject: str | None,
-    ) -> int:
-        place = len(self._heads)
-        if meta is None:
-            self._heads.append((kind, own, name, None, None, number, self.file))
-        else:
-            self._heads.append((kind, own, name, meta.version_id, meta.last_updated, number, self.file))
-        self._subjects.append(subject)
-        return place
+    def _head(self, kind: str, own: str | None, name: str, number: int | None) -> int:
+        self._heads.append((kind, own, name, None, None, number, self.file))
+        self._subjects.append(None)
+        return len(self._heads) - 1
 
-    def _add(self, table: str, part: str, values: tuple[Any, ...], place: int) -> None:
-        rows = self._rows.get(table)
-        if rows is None:
-            rows = self._rows[table] = []
-            self._owners[table], self._parts[table] = [], []
-        rows.append(values)
-        self._owners[table].append(place)
-        self._parts[table].append(part)
-
-    def _note(self, notes: list[Note], place: int, before: int = 0) -> None:
-        for number, note in enumerate(notes, before + 1):
+    def _note(self, notes: list[Note], place: int) -> None:
+        for number, note in enumerate(notes, 1):
             meaning = MEANINGS[note.reason]
             detail = f"{meaning.advice} ({note.detail})" if note.detail else meaning.advice
             values = (note.reason, note.path, detail, meaning.severity, meaning.disposition)
-            self._add("issues", f"#issue-{number}", values, place)
+            rows, owners, parts = self._rows.setdefault("issues", ([], [], []))
+            rows.append(values)
+            owners.append(place)
+            parts.append(f"#issue-{number}")
 
 
 def _record_batch(
@@ -297,7 +298,11 @@ def _record_batch(
     return pa.RecordBatch.from_arrays([*provenance, *columns], schema=schema)
 
 
-def _array(column: Any, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_date32(kind):
-        return pa.array(column, pa.int32()).view(kind)
-    return pa.array(column, kind)
+def _array(column: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return a column as Arrow; one that says the same all the way is not built value by value."""
+    if column:
+        first = column[0]
+        if first == column[-1] == column[len(column) // 2] and column.count(first) == len(column):
+            stored = pa.int32() if kind == DAY else kind
+            return pa.repeat(pa.scalar(first, stored), len(column)).view(kind)
+    return pa.array(column, pa.int32()).view(kind) if kind == DAY else pa.array(column, kind)

@@ -32,9 +32,9 @@ def subject_of(
     """
     # Nearly every server writes Patient/id.
     text = reference.reference if reference is not None else None
-    if text is not None and text.startswith(RELATIVE_PATIENT) and not context.neighbours.bases:
+    if text is not None and text[:8] == RELATIVE_PATIENT and not context.neighbours.bases:
         own = text[8:]
-        if own and "/" not in own and own.isprintable():
+        if own and "/" not in own:
             return context.subject_prefix + own
     link = resolve(reference, resource, context, path, notes, expected="Patient")
     if link is None:
@@ -88,30 +88,21 @@ def encounter_of(
     return link.id if link is not None and link.type in (None, "Encounter") else None
 
 
-def reference_text(reference: Reference | None) -> str | None:
-    """Return a reference as sent, else its identifier, else its display."""
-    if reference is None:
-        return None
-    if reference.reference:
-        return reference.reference
-    key = identifier_key(reference.identifier) if reference.identifier else None
-    return key or reference.display
-
-
 def product_of(
     reference: Reference, resource: Resource, context: Context, path: str, notes: list[Note]
 ) -> Product | None:
-    """Return the Medication that a reference means; asks for another try while it may still be read."""
+    """Return the Medication that a reference means; asks for another try until everything was read."""
     local = contained(reference, resource, Medication)
     if local is not None:
         return product(local, context, path, notes)
+    before = len(notes)
     link = resolve(reference, resource, context, path, notes, expected="Medication")
     if link is None:
         return None
+    if not context.final:
+        raise Deferred  # also when one is known: a corrected version of it may follow
     known = context.lookups.medications.get(link.id)
-    if known is None:
-        if not context.final:
-            raise Deferred
+    if known is None and len(notes) == before:
         notes.append(Note(Reason.ORPHAN_REFERENCE, path))
     return known
 
@@ -127,16 +118,16 @@ def product(medication: Medication, context: Context, path: str, notes: list[Not
 def matrix_of(
     reference: Reference, resource: Resource, context: Context, path: str, notes: list[Note]
 ) -> str | None:
-    """Return the matrix of the Specimen that a reference means; asks for another try while it may be read."""
+    """Return the matrix of the Specimen that a reference means; asks for another try until all was read."""
     local = contained(reference, resource, Specimen)
     if local is not None:
         return context.codes.matrix(local.type)
     link = resolve(reference, resource, context, path, notes, expected="Specimen")
     if link is None:
         return None
+    if not context.final:
+        raise Deferred
     if link.id not in context.lookups.specimens:
-        if not context.final:
-            raise Deferred
         notes.append(Note(Reason.ORPHAN_REFERENCE, path))
         return None
     return context.lookups.specimens[link.id]
@@ -199,14 +190,14 @@ def _by_identifier(kind: str | None, key: str, context: Context, path: str, note
     stand_in = Link(kind, "identifier-" + hashlib.sha256(key.encode()).hexdigest()[:16])
     if kind not in (None, "Patient"):
         return stand_in
+    if not context.final:
+        raise Deferred  # also when one is known: another Patient with this identifier may follow
     if key in context.lookups.identifiers:
         known = context.lookups.identifiers[key]
         if known is not None:
             return Link("Patient", known)
         notes.append(Note(Reason.AMBIGUOUS_IDENTIFIER, path))
         return stand_in
-    if not context.final:
-        raise Deferred
     notes.append(Note(Reason.ORPHAN_REFERENCE, path))
     return stand_in
 

@@ -2,9 +2,10 @@
 
 from fhiradapter.fhir.datatypes import CodeableConcept, Quantity, Ratio, Reference
 from fhiradapter.fhir.elements import Dosage, MedicationAdministration
-from fhiradapter.mappers.codes import concept_text
+from fhiradapter.fhir.references import reference_text
+from fhiradapter.mappers.codes import UNCODED, concept_text
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.links import encounter_of, product_of, reference_text, subject_of
+from fhiradapter.mappers.links import encounter_of, product_of, subject_of
 from fhiradapter.mappers.lookups import Product
 from fhiradapter.mappers.moments import columns, span
 from fhiradapter.mappers.observation import usable_status
@@ -24,7 +25,9 @@ def map_medication_administration(administration: MedicationAdministration, cont
     """Return the exposure; a dose that was not given stays a row with its reason and without a dose."""
     name = "MedicationAdministration"
     status = usable_status(administration.status, USED, NOT_DOSES, f"{name}.status")
-    if administration.not_given:  # STU3 has a flag beside a status that says completed
+    if (
+        administration.not_given or administration.was_not_given
+    ):  # STU3 has a flag beside a status that says completed
         status = "not-done"
     notes: list[Note] = []
     subject = subject_of(administration.subject, administration, context, f"{name}.subject", notes)
@@ -131,7 +134,7 @@ def _dose(dose: Quantity, kind: str | None, context: Context, notes: list[Note])
     text = number_text(dose.value, path)
     if text is None:
         return NO_DOSE
-    use = context.quantities.use(None, None, dose.system, dose.code, dose.unit)
+    use = context.quantities.use(UNCODED, dose.system, dose.code, dose.unit)
     unit = use.source_unit or (dose.code or "").strip() or None
     values: dict[str, object] = {"dose_value": finite(text), "dose_text": text, "dose_unit": unit}
     if dose.comparator is not None:  # FHIR forbids it here; "less than 100" is no dose of 100
@@ -170,7 +173,7 @@ def _cells(
 
 def _number_and_unit(quantity: Quantity, context: Context) -> tuple[float | None, str | None]:
     sent = number_text(quantity.value, "MedicationAdministration.dosage.rate[x]")
-    use = context.quantities.use(None, None, quantity.system, quantity.code, quantity.unit)
+    use = context.quantities.use(UNCODED, quantity.system, quantity.code, quantity.unit)
     return finite(sent) if sent is not None else None, use.source_unit
 
 

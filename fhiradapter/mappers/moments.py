@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from fhiradapter.fhir.datatypes import Period, Timing
-from fhiradapter.fhir.dates import Moment
+from fhiradapter.fhir.dates import NEVER, Moment
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.outcome import Note
 from fhiradapter.reasons import Reason
@@ -14,7 +14,6 @@ REMARKS = {
     "open_ended": Reason.OPEN_ENDED,
     "sentinel": Reason.SENTINEL_DATE,
 }
-NEVER = Moment()
 
 
 class Span(NamedTuple):
@@ -26,13 +25,14 @@ class Span(NamedTuple):
 
 def moment(text: str | None, context: Context, path: str, notes: list[Note]) -> Moment:
     """Return a date as an instant, its precision and its local day."""
-    reading = context.dates.read(text)
-    if reading.remark is not None:
-        notes.append(Note(REMARKS[reading.remark], path))
-    at = reading.moment.at
+    dates = context.dates
+    read = dates.known.get(text) or dates.read(text)
+    if text in dates.remarks:
+        notes.append(Note(REMARKS[dates.remarks[text]], path))
+    at = read[0]
     if at is not None and at > context.now:
         notes.append(Note(Reason.FUTURE_DATE, path))
-    return reading.moment
+    return read
 
 
 def period(sent: Period, context: Context, path: str, notes: list[Note]) -> Span:

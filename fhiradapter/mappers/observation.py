@@ -1,51 +1,65 @@
 """Observation: one measurement for itself and one for each of its components."""
 
-from fhiradapter.fhir.datatypes import ReferenceRange
+import msgspec
+
+from fhiradapter.fhir.datatypes import ABSENT
 from fhiradapter.fhir.dates import Moment
 from fhiradapter.fhir.elements import Measured, Observation
-from fhiradapter.mappers.codes import Coded, concept_text, first_code
+from fhiradapter.fhir.references import reference_text
+from fhiradapter.mappers.codes import Coded, concept_text
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.links import encounter_of, matrix_of, own_name, reference_text, subject_of
+from fhiradapter.mappers.limits import NO_LIMITS
+from fhiradapter.mappers.links import encounter_of, matrix_of, own_name, subject_of
 from fhiradapter.mappers.moments import moment, span
 from fhiradapter.mappers.outcome import Mapped, Note, TableRow, Unusable
-from fhiradapter.mappers.values import value_of
+from fhiradapter.mappers.quantities import Limits, Value
+from fhiradapter.mappers.values import from_quantity, value_of
 from fhiradapter.reasons import MEANINGS, QUARANTINED, Reason
 
 RULE = "observation/1"
+new_tuple = tuple.__new__  # half the cost of a NamedTuple's own constructor, in the busiest function there is
 USED = frozenset({"final", "amended", "corrected", "appended", "registered", "preliminary"})
 NOT_RESULTS = frozenset({"cancelled", "unknown", "cannot-be-obtained"})
-VALUE = "Observation.value[x]"
-NO_LIMITS = (None, None)
+OWN = ("Observation.value[x]", "Observation.referenceRange")
 NO_MEMBERS: tuple[str, ...] = ()
 MEMBER_TYPES = ("Observation/", "QuestionnaireResponse/")
 
 
 def map_observation(observation: Observation, context: Context) -> Mapped:
     """Return the rows of an Observation; raises Unusable when its status or a missing element forbids it."""
-    status = usable_status(observation.status, USED, NOT_RESULTS, "Observation.status")
-    if observation.code is None:
+    status = observation.status
+    if status not in USED:
+        status = usable_status(status, USED, NOT_RESULTS, "Observation.status")
+    if observation.code is ABSENT:
         raise Unusable(Reason.MISSING_ELEMENT, "Observation.code")
     notes: list[Note] = []
     subject = subject_of(observation.subject, observation, context, "Observation.subject", notes)
-    start, ended = _effective(observation, context, notes)
-    coded = context.codes.read(observation.code, "Observation.code", notes)
-    if observation.focus:
+    text = observation.effective_date_time
+    if text is not None:
+        start, ended = moment(text, context, "Observation.effectiveDateTime", notes), None
+    else:
+        start, ended = _effective(observation, context, notes)
+    coded = context.codes.read_bytes(observation.code, "Observation.code", notes)
+    if observation.focus is not None:
         notes.append(Note(Reason.ABOUT_SOMEBODY_ELSE, "Observation.focus"))
         coded = _without_concept(coded)
+    value, limits = _valued(observation, coded, context, OWN, notes)
+    place = observation.encounter or observation.context
     shared = (
-        _specimen(observation, coded, context, notes),
-        concept_text(observation.method) if observation.method is not None else None,
-        reference_text(observation.performer[0]) if observation.performer else None,
-        encounter_of(
-            observation.encounter or observation.context, observation, context, "Observation.encounter", notes
-        ),
+        None if observation.specimen is None else _specimen(observation, coded, context, notes),
+        None if observation.method is None else concept_text(observation.method),
+        None if observation.performer is ABSENT else _performer(observation.performer, context),
+        None if place is None else encounter_of(place, observation, context, "Observation.encounter", notes),
     )
-    measured = (status, *start, ended)
-    rows = [_row("", observation, coded, measured, (*shared, None), context, "Observation", notes)]
-    if observation.component:
-        rows += _components(observation, measured, shared, context, notes)
-    members = _members(observation) if observation.has_member or observation.related else NO_MEMBERS
-    return Mapped(subject, rows, notes, members)
+    rows: list[TableRow] = [
+        ("measurements", "", (*coded, status, *start, ended, *value, *limits, *shared, None))
+    ]
+    if observation.component is not None:
+        rows += _components(observation, (status, *start, ended), shared, context, notes)
+    members = NO_MEMBERS
+    if observation.has_member is not None or observation.related is not None:
+        members = _members(observation)
+    return new_tuple(Mapped, (subject, rows, notes, members))
 
 
 def usable_status(
@@ -69,9 +83,6 @@ def _effective(observation: Observation, context: Context, notes: list[Note]) ->
 
     `issued` is when the result was released, so it never stands in.
     """
-    text = observation.effective_date_time
-    if text is not None:
-        return moment(text, context, "Observation.effectiveDateTime", notes), None
     found = span(
         observation.effective_instant,
         observation.effective_period,
@@ -91,19 +102,21 @@ def _components(
     notes: list[Note],
 ) -> list[TableRow]:
     """Return the rows of the components; one that is unusable does not take the others with it."""
-    rows = []
+    rows: list[TableRow] = []
     shared = (*shared, own_name("Observation", observation, context))
     for index, component in enumerate(observation.component or ()):
         path = f"Observation.component[{index}]"
         try:
-            if component.code is None:
+            if component.code is ABSENT:
                 raise Unusable(Reason.MISSING_ELEMENT, f"{path}.code")
-            coded = context.codes.read(component.code, f"{path}.code", notes)
-            if observation.focus:
+            coded = context.codes.read_bytes(component.code, f"{path}.code", notes)
+            if observation.focus is not None:
                 coded = _without_concept(coded)
-            rows.append(
-                _row(f"#component-{index + 1}", component, coded, measured, shared, context, path, notes)
+            value, limits = _valued(
+                component, coded, context, (f"{path}.value[x]", f"{path}.referenceRange"), notes
             )
+            cells = (*coded, *measured, *value, *limits, *shared)
+            rows.append(("measurements", f"#component-{index + 1}", cells))
         except Unusable as error:
             if MEANINGS[error.note.reason].disposition != QUARANTINED:
                 raise
@@ -116,52 +129,34 @@ def _without_concept(coded: Coded) -> Coded:
     return coded._replace(concept=None, kind=None)
 
 
-def _row(
-    part: str,
-    holder: Measured,
-    coded: Coded,
-    measured: tuple[str | int | None, ...],
-    shared: tuple[str | None, ...],
-    context: Context,
-    path: str,
-    notes: list[Note],
-) -> TableRow:
-    value = value_of(holder, coded, context, f"{path}.value[x]" if part else VALUE, notes)
-    limits = _limits(holder, coded, context, path, notes) if holder.reference_range else NO_LIMITS
-    return TableRow("measurements", part, coded + measured + value + limits + shared)
+def _valued(
+    holder: Measured, coded: Coded, context: Context, paths: tuple[str, str], notes: list[Note]
+) -> tuple[Value, Limits]:
+    """Return value and limits of normal, which share the unit; `paths` are those of the two elements.
 
-
-def _limits(
-    holder: Measured, coded: Coded, context: Context, path: str, notes: list[Note]
-) -> tuple[float | None, float | None]:
-    """Return the limits of normal in the concept's unit.
-
-    A range for a group of people (`appliesTo`) is taken only when it is the one range there is.
+    Numbers, units and ranges come again and again, so what each means is looked up before it is worked out.
     """
-    ranges = [found for found in holder.reference_range or () if _is_normal(found)]
-    if len(ranges) > 1:
-        ranges = [found for found in ranges if not found.applies_to]
-    if len(ranges) != 1:
-        return NO_LIMITS
-    chosen = ranges[0]
-    sent = holder.value_quantity
-    limits: list[float | None] = []
-    for quantity in (chosen.low, chosen.high):
-        if quantity is None:
-            limits.append(None)
-            continue
-        if quantity.unit is None and quantity.code is None and sent is not None:
-            # A limit without a unit is in the unit of the value.
-            quantity.unit, quantity.system, quantity.code = sent.unit, sent.system, sent.code
-        number = context.quantities.read(
-            quantity, coded.concept, coded.source_code, f"{path}.referenceRange", notes, judge=False
-        )
-        limits.append(number.value)
-    return limits[0], limits[1]
+    quantity = holder.value_quantity
+    if quantity is None:
+        use = None
+        value = value_of(holder, coded, context, paths[0], notes)
+    else:
+        use = context.quantities.use(coded, quantity.system, quantity.code, quantity.unit)
+        known = use.values.get(b"" + quantity.value) if quantity.comparator is None else None
+        value = known or from_quantity(holder, quantity, use, context, paths[0], notes)
+    ranges = holder.reference_range
+    if ranges is ABSENT:
+        return value, NO_LIMITS
+    limits = use.limits.get(b"" + ranges) if use is not None else None
+    return value, limits or context.limits.read(ranges, coded, use, quantity, paths[1])
 
 
-def _is_normal(sent: ReferenceRange) -> bool:
-    return sent.type is None or first_code(sent.type) == "normal"
+def _performer(sent: msgspec.Raw, context: Context) -> str | None:
+    return (
+        context.performers.known.get(b"" + sent)
+        or context.performers.read(sent, "Observation.performer")
+        or None
+    )
 
 
 def _specimen(observation: Observation, coded: Coded, context: Context, notes: list[Note]) -> str | None:

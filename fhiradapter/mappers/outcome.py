@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.reasons import Reason
 
+NAMELESS = "~"  # begins the name that rows of a resource without an id get
 PROVENANCE = 11  # the columns of `Row`, which the kernel fills
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -21,13 +22,9 @@ class Note(NamedTuple):
     detail: str | None = None
 
 
-class TableRow(NamedTuple):
-    """A row of a table, without the columns of provenance."""
-
-    table: str
-    part: str
-    """What follows the resource in the row's id: '' or '#component-1'."""
-    values: tuple[Any, ...]
+# A row without the columns of provenance: its table, what follows the resource in its id ('' or
+# '#component-1'), and its values in the order of the model.
+TableRow = tuple[str, str, tuple[Any, ...]]
 
 
 class Mapped(NamedTuple):
@@ -55,11 +52,11 @@ class Deferred(Exception):  # noqa: N818 - asks for another try
 def row(table: str, part: str = "", /, **values: Any) -> TableRow:
     """Make a row from columns by name; the others are null.
 
-    >>> row("encounters", status="finished").values[2]
+    >>> row("encounters", status="finished")[2][2]
     'finished'
     """
     cells: list[Any] = [None] * len(COLUMNS[table])
     positions = _POSITIONS[table]
     for name, value in values.items():
         cells[positions[name]] = value
-    return TableRow(table, part, tuple(cells))
+    return table, part, tuple(cells)

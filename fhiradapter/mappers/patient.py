@@ -6,7 +6,7 @@ from fhiradapter.fhir.references import identifier_key
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import resolve
 from fhiradapter.mappers.moments import columns, latest, moment
-from fhiradapter.mappers.outcome import Mapped, Note, Unusable, row
+from fhiradapter.mappers.outcome import NAMELESS, Mapped, Note, Unusable, row
 from fhiradapter.reasons import Reason
 
 RULE = "patient/1"
@@ -16,7 +16,7 @@ GENDERS = frozenset({"male", "female", "other", "unknown"})
 
 def map_patient(patient: Patient, context: Context) -> Mapped:
     """Return the subject of a Patient, with its identifiers and the Patient that it was merged into."""
-    if not patient.id:
+    if not patient.id or patient.id.startswith(NAMELESS):
         raise Unusable(Reason.MISSING_ELEMENT, "Patient.id")
     notes: list[Note] = []
     gender = patient.gender.strip() if patient.gender else None

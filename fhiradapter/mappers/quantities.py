@@ -1,6 +1,7 @@
 """Quantities: a number and unit as sent to the concept's canonical unit."""
 
-from math import inf, isfinite
+import sys
+from math import isfinite
 from typing import NamedTuple
 
 import msgspec
@@ -9,23 +10,31 @@ from fhiradapter.definitions.catalogue import Catalogue
 from fhiradapter.definitions.concepts import Concept
 from fhiradapter.definitions.units import Conversion
 from fhiradapter.fhir.datatypes import ABSENT, Quantity
+from fhiradapter.mappers.codes import Coded
 from fhiradapter.mappers.outcome import Note, Unusable
 from fhiradapter.reasons import Reason
 
 UCUM = "http://unitsofmeasure.org"
 COMPARATORS = frozenset({"<", "<=", ">=", ">", "ad"})
 NUMBER_STARTS = frozenset("-0123456789")
-MEMORY = 50_000
+MEMORY = 10_000
+LARGEST = sys.float_info.max
 
 
-class Number(NamedTuple):
-    """A quantity, converted and as sent."""
+class Value(NamedTuple):
+    """The columns value to absent_reason of a measurement: converted, as words, and as sent."""
 
-    value: float | None
-    unit: str | None
-    comparator: str | None
-    source_value: str | None
-    source_unit: str | None
+    value: float | None = None
+    unit: str | None = None
+    comparator: str | None = None
+    value_text: str | None = None
+    value_concept: str | None = None
+    source_value: str | None = None
+    source_unit: str | None = None
+    absent_reason: str | None = None
+
+
+Limits = tuple[float | None, float | None]
 
 
 class UnitUse(NamedTuple):
@@ -40,9 +49,12 @@ class UnitUse(NamedTuple):
     strict: bool
     integer: bool
     notes: tuple[Reason, ...]
-
-
-NONE = Number(None, None, None, None, None)
+    plain: bool
+    """True when a number within the range is taken as it is."""
+    values: dict[bytes, Value]
+    """Finished values by the bytes of their number; a laboratory reports few digits, so they come again."""
+    limits: dict[bytes, Limits]
+    """Limits of normal by the bytes of the reference ranges."""
 
 
 def number_text(raw: msgspec.Raw, path: str) -> str | None:
@@ -73,33 +85,33 @@ class QuantityReader:
         self._catalogue = catalogue
         self._uses: dict[tuple[str | None, ...], UnitUse] = {}
 
-    def read(
-        self,
-        quantity: Quantity,
-        concept: str | None,
-        source_code: str | None,
-        path: str,
-        notes: list[Note],
-        *,
-        judge: bool = True,
-    ) -> Number:
-        """Return the quantity in the concept's unit; a limit of normal is read with `judge` False."""
-        use = self.use(concept, source_code, quantity.system, quantity.code, quantity.unit)
-        comparator = quantity.comparator
+    def read(self, quantity: Quantity, use: UnitUse, path: str, notes: list[Note]) -> Value:
+        """Return the quantity in the concept's unit."""
+        raw, comparator = quantity.value, quantity.comparator
         if comparator is not None:
             comparator = comparator.strip()
             if comparator not in COMPARATORS:
                 raise Unusable(Reason.UNKNOWN_CODE, f"{path}.comparator")
-        text = number_text(quantity.value, path)
+        text = number_text(raw, path)
         if text is None:
-            return Number(None, None, comparator, None, use.source_unit)
-        return self.convert(text, comparator, use, path, notes, judge=judge)
+            return Value(None, None, comparator, None, None, None, use.source_unit)
+        before = len(notes)
+        value = self.convert(text, comparator, use, path, notes)
+        if comparator is None and use.plain and len(notes) == before:
+            if len(use.values) >= MEMORY:
+                use.values.clear()
+            use.values[b"" + raw] = value
+        return value
 
-    def read_number(
-        self, text: str, concept: str | None, source_code: str | None, path: str, notes: list[Note]
-    ) -> Number:
+    def read_number(self, text: str, coded: Coded, path: str, notes: list[Note]) -> Value:
         """Return a number that came without a unit, as integers and ordinals do."""
-        return self.convert(text, None, self.use(concept, source_code, None, None, None), path, notes)
+        return self.convert(text, None, self.use(coded, None, None, None), path, notes)
+
+    def limit(self, quantity: Quantity, coded: Coded, path: str) -> float | None:
+        """Return a limit of normal, which may be implausible as a value."""
+        use = self.use(coded, quantity.system, quantity.code, quantity.unit)
+        text = number_text(quantity.value, path)
+        return self._converted(text, use) if text is not None and use.convertible else None
 
     def convert(
         self,
@@ -108,43 +120,30 @@ class QuantityReader:
         use: UnitUse,
         path: str,
         notes: list[Note],
-        *,
-        judge: bool = True,
-    ) -> Number:
+    ) -> Value:
         """Convert a decimal text by a unit's use and judge it by the concept's range."""
-        if judge:
+        if use.notes:
             notes.extend(Note(reason, path) for reason in use.notes)
         if not use.convertible:
-            return Number(None, None, comparator, text, use.source_unit)
-        value = (
-            finite(text)
-            if use.conversion is None or use.conversion.identity
-            else self._exact(text, use.conversion)
-        )
+            return Value(None, None, comparator, None, None, text, use.source_unit)
+        value = self._converted(text, use)
         if value is None:
             notes.append(Note(Reason.NOT_A_NUMBER, path))
-            return Number(None, None, comparator, text, use.source_unit)
-        if judge and (not use.low <= value <= use.high or (use.integer and not value.is_integer())):
+            return Value(None, None, comparator, None, None, text, use.source_unit)
+        if not use.low <= value <= use.high or (use.integer and not value.is_integer()):
             if use.strict:
                 raise Unusable(Reason.INVALID_SCORE, path)
             notes.append(Note(Reason.IMPLAUSIBLE_VALUE, path))
-        return Number(value, use.unit, comparator, text, use.source_unit)
+        return Value(value, use.unit, comparator, None, None, text, use.source_unit)
 
-    def use(
-        self,
-        concept: str | None,
-        source_code: str | None,
-        system: str | None,
-        code: str | None,
-        unit: str | None,
-    ) -> UnitUse:
+    def use(self, coded: Coded, system: str | None, code: str | None, unit: str | None) -> UnitUse:
         """Return how a unit is used with a concept, from memory when it was seen before."""
-        key = (concept, system, code, unit, source_code)
+        key = (coded[0], coded[2], code, unit, system)
         use = self._uses.get(key)
         if use is None:
             if len(self._uses) > MEMORY:
                 self._uses.clear()
-            use = self._uses[key] = self._find(concept, source_code, system, code, unit)
+            use = self._uses[key] = self._find(coded.concept, coded.source_code, system, code, unit)
         return use
 
     def _find(
@@ -168,7 +167,20 @@ class QuantityReader:
             notes.append(Reason.UNIT_CONFLICT)
         if name is None:
             known = units.canonical(coded or text)
-            return UnitUse(sent, known or sent, None, True, -inf, inf, False, False, tuple(notes))
+            return UnitUse(
+                sent,
+                known or sent,
+                None,
+                True,
+                -LARGEST,
+                LARGEST,
+                False,
+                False,
+                tuple(notes),
+                not notes,
+                {},
+                {},
+            )
         concept = self._catalogue.concepts[name]
         conversion = self._conversion(concept, coded, text) if not foreign else None
         if conversion is None and sent is None:
@@ -185,17 +197,27 @@ class QuantityReader:
             unit=conversion.canonical_unit if conversion else None,
             conversion=conversion,
             convertible=conversion is not None or concept.canonical_unit is None,
-            low=-inf if low is None else float(low),
-            high=inf if high is None else float(high),
+            low=-LARGEST if low is None else float(low),
+            high=LARGEST if high is None else float(high),
             strict=concept.strict,
             integer=concept.integer,
             notes=tuple(notes),
+            plain=(conversion is not None or concept.canonical_unit is None)
+            and not notes
+            and not concept.integer,
+            values={},
+            limits={},
         )
 
     def _conversion(self, concept: Concept, coded: str, text: str) -> Conversion | None:
         """Take the code; the text speaks only when there is no code that UCUM knows."""
         units = self._catalogue.units
         return units.conversion(concept, coded if units.canonical(coded) else text or coded)
+
+    def _converted(self, text: str, use: UnitUse) -> float | None:
+        if use.conversion is None or use.conversion.identity:
+            return finite(text)
+        return self._exact(text, use.conversion)
 
     def _exact(self, text: str, conversion: Conversion) -> float | None:
         try:

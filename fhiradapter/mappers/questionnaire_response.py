@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from fhiradapter.fhir.backbones import Answer, Item
 from fhiradapter.fhir.datatypes import Reference
 from fhiradapter.fhir.elements import Measured, QuestionnaireResponse
+from fhiradapter.fhir.references import reference_text
 from fhiradapter.mappers.codes import Coded
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.links import encounter_of, own_name, reference_text, subject_of
+from fhiradapter.mappers.links import encounter_of, own_name, subject_of
 from fhiradapter.mappers.moments import moment
 from fhiradapter.mappers.observation import usable_status
 from fhiradapter.mappers.outcome import Mapped, Note, TableRow, Unusable
@@ -59,7 +60,7 @@ def map_questionnaire_response(response: QuestionnaireResponse, context: Context
             notes.append(error.note)
             continue
         cells = (*coded, status, *when, None, *value, None, None, *shared)
-        rows.append(TableRow("measurements", f"#item-{number}", cells))
+        rows.append(("measurements", f"#item-{number}", cells))
     return Mapped(subject, rows, notes)
 
 

@@ -15,7 +15,7 @@ from fhiradapter.mappers import (
 )
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import product
-from fhiradapter.mappers.outcome import Mapped, Note, Unusable
+from fhiradapter.mappers.outcome import NAMELESS, Mapped, Note, Unusable
 from fhiradapter.mappers.patient import learn_patient
 from fhiradapter.reasons import Reason
 
@@ -30,7 +30,7 @@ class Mapper(NamedTuple):
 
 def _map_lookup(resource: Medication | Specimen, _: Context) -> Mapped:
     """Return no rows: a look-up has none of its own."""
-    if not resource.id:
+    if not resource.id or resource.id.startswith(NAMELESS):
         raise Unusable(Reason.MISSING_ELEMENT, f"{type(resource).__name__}.id")
     return Mapped(None, [], [])
 

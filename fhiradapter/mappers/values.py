@@ -1,14 +1,13 @@
 """Values: value[x] of an Observation, a component or an answer, with the reason why there is none."""
 
 import re
-from typing import NamedTuple
 
 from fhiradapter.fhir.datatypes import ABSENT, CodeableConcept, Coding, Extension, Quantity, Range, Ratio
 from fhiradapter.fhir.elements import Measured
 from fhiradapter.mappers.codes import Coded, concept_text, display_of
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.outcome import Note
-from fhiradapter.mappers.quantities import number_text
+from fhiradapter.mappers.quantities import UnitUse, Value, number_text
 from fhiradapter.reasons import Reason
 
 SCORES = frozenset({"score", "score_item"})
@@ -28,37 +27,12 @@ ORDINALS = frozenset(
 )
 
 
-class Value(NamedTuple):
-    """The columns value to absent_reason of a measurement."""
-
-    value: float | None = None
-    unit: str | None = None
-    comparator: str | None = None
-    value_text: str | None = None
-    value_concept: str | None = None
-    source_value: str | None = None
-    source_unit: str | None = None
-    absent_reason: str | None = None
-
-
 def value_of(holder: Measured, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
     """Return the value in the concept's unit, or as text, or why it is absent."""
     quantity = holder.value_quantity
     if quantity is not None:
-        number = context.quantities.read(quantity, coded.concept, coded.source_code, path, notes)
-        reason = None
-        if number.source_value is None and holder.data_absent_reason is not None:
-            reason = concept_text(holder.data_absent_reason)
-        return Value(
-            number.value,
-            number.unit,
-            number.comparator,
-            None,
-            None,
-            number.source_value,
-            number.source_unit,
-            reason,
-        )
+        use = context.quantities.use(coded, quantity.system, quantity.code, quantity.unit)
+        return from_quantity(holder, quantity, use, context, path, notes)
     if holder.value_codeable_concept is not None:
         return from_concept(holder.value_codeable_concept, coded, context, path, notes)
     if holder.value_string is not None:
@@ -66,10 +40,19 @@ def value_of(holder: Measured, coded: Coded, context: Context, path: str, notes:
     return _other(holder, coded, context, path, notes) or Value(absent_reason=_absent_reason(holder))
 
 
+def from_quantity(
+    holder: Measured, quantity: Quantity, use: UnitUse, context: Context, path: str, notes: list[Note]
+) -> Value:
+    """Return a quantity, or why it has no value."""
+    number = context.quantities.read(quantity, use, path, notes)
+    if number[5] is None:  # source_value
+        return number._replace(absent_reason=_absent_reason(holder) or _absent_number(quantity))
+    return number
+
+
 def from_number(text: str, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
     """Return an integer or decimal that came without a unit."""
-    number = context.quantities.read_number(text, coded.concept, coded.source_code, path, notes)
-    return Value(number.value, number.unit, None, None, None, number.source_value, number.source_unit)
+    return context.quantities.read_number(text, coded, path, notes)
 
 
 def from_concept(
@@ -88,8 +71,8 @@ def from_concept(
         if coded.kind in SCORES:
             notes.append(Note(Reason.NOT_A_NUMBER, path))
         return Value(value_text=text, value_concept=code)
-    number = context.quantities.read_number(ordinal, coded.concept, coded.source_code, path, notes)
-    return Value(number.value, number.unit, None, text, code, number.source_value, number.source_unit)
+    number = context.quantities.read_number(ordinal, coded, path, notes)
+    return number._replace(value_text=text, value_concept=code)
 
 
 def from_coding(coding: Coding, coded: Coded, context: Context, path: str, notes: list[Note]) -> Value:
@@ -105,8 +88,8 @@ def from_string(text: str, coded: Coded, context: Context, path: str, notes: lis
             notes.append(Note(Reason.NOT_A_NUMBER, path))
             return Value(value_text=text, source_value=text)
         notes.append(Note(Reason.NUMBER_IN_TEXT, path))
-        number = context.quantities.read_number(trimmed, coded.concept, coded.source_code, path, notes)
-        return Value(number.value, number.unit, None, text, None, number.source_value, number.source_unit)
+        number = context.quantities.read_number(trimmed, coded, path, notes)
+        return number._replace(value_text=text)
     return Value(value_text=text, source_value=text)
 
 
@@ -185,6 +168,12 @@ def _absent_concept(concept: CodeableConcept, code: str | None) -> str | None:
         places = [concept.extension, *(coding.extension for coding in concept.coding or ())]
         return next((found for place in places if (found := _absent_code(place))), None)
     return code if code.startswith(ABSENT_CODES) else None
+
+
+def _absent_number(quantity: Quantity) -> str | None:
+    """Return why a Quantity has no value, as an extension of it or of its value."""
+    value = quantity.absent_value
+    return _absent_code(quantity.extension) or (_absent_code(value.extension) if value is not None else None)
 
 
 def _absent_code(extensions: list[Extension] | None) -> str | None:

@@ -1,8 +1,8 @@
 """Golden pairs: each resource in tests/cases becomes exactly the cells that were written beside it by hand.
 
 `<case>.json` is one resource as it would arrive and `<case>.csv` every cell that must come of it. In
-`claims.csv` one sentence says what the case shows. A case comes alone, so its Patient is never there: that its
-rows are flagged as an orphan's is claimed once for all of them, and not in every table.
+`claims.csv` one sentence says what the case shows. A case comes alone, without its Patient: that its rows are
+flagged as an orphan's is claimed once for all of them, and not in every table.
 """
 
 import csv

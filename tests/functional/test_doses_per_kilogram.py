@@ -1,0 +1,147 @@
+"""A dose per kilogram becomes a dose with the body weight nearest before it, and with no other."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from incoming import UCUM, Json, administration, cohort_of, meta, patient, reasons, weight
+
+from fhiradapter.cohort.cohort import Cohort
+
+
+def infusion(id: str = "a1", value: float = 2, unit: str = "10*6.{cells}/kg", **more: Any) -> Json:
+    """Return an infusion at 10:00 UTC on 5 March 2024, of 2 million cells per kilogram."""
+    dose = {"value": value, "unit": unit, "system": UCUM, "code": unit}
+    return administration(
+        id,
+        **{
+            "medicationCodeableConcept": {"text": "regulatory T cells"},
+            "effectiveDateTime": "2024-03-05T10:00:00Z",
+            "dosage": {"dose": dose},
+            **more,
+        },
+    )
+
+
+def doses(cohort: Cohort) -> dict[str, float | None]:
+    rows = cohort.arrow("exposures").to_pylist()
+    return {row["resource_id"]: row["dose_cells"] for row in rows}
+
+
+def test_the_dose_is_the_weight_times_the_dose_per_kilogram() -> None:
+    """70.5 kg x 2 000 000 cells/kg = 141 000 000 cells; the dose as sent stays beside it."""
+    cohort = cohort_of([patient(), weight("w1", 70.5, "2024-03-01"), infusion()])
+    row = cohort.exposures.iloc[0]
+    assert row["dose_cells"] == pytest.approx(141e6, rel=1e-12)
+    assert row["dose_cells_per_kg"] == pytest.approx(2e6, rel=1e-12)
+    assert (row["dose_text"], row["dose_unit"]) == ("2", "10*6.{cells}/kg")
+    assert reasons(cohort) == []
+
+
+def test_the_nearest_weight_before_counts_in_every_order() -> None:
+    """60 kg on the 1st, 70 kg on the 4th, 90 kg on the 6th: the one of the 4th."""
+    sent = [weight("w1", 60, "2024-03-01"), weight("w2", 70, "2024-03-04"), weight("w3", 90, "2024-03-06"), infusion()]
+    for order in permutations(sent):
+        assert doses(cohort_of([patient(), *order])) == {"a1": pytest.approx(140e6)}
+
+
+def test_a_weight_of_the_same_day_counts() -> None:
+    """Written down in the afternoon of the infusion, or as a day alone."""
+    for when in ("2024-03-05T16:00:00Z", "2024-03-05"):
+        cohort = cohort_of([patient(), weight("w1", 70, when), infusion()])
+        assert doses(cohort) == {"a1": pytest.approx(140e6)}
+
+
+@pytest.mark.parametrize(
+    "when", ["2024-03-06T00:00:00Z", "2024-02-01T00:00:00Z", "2023-03-05"], ids=["after", "33 days", "a year"]
+)
+def test_a_weight_of_another_time_does_not_count(when: str) -> None:
+    """No dose in cells rather than a wrong one: the exposure stays and the missing weight is said."""
+    cohort = cohort_of([patient(), weight("w1", 70, when), infusion()])
+    assert doses(cohort) == {"a1": None}
+    assert reasons(cohort) == ["DOSE_WITHOUT_WEIGHT"]
+
+
+def test_thirty_days_are_the_limit() -> None:
+    """Exactly 30 days before the infusion counts, a second earlier does not."""
+    for when, expected in (("2024-02-04T10:00:00Z", pytest.approx(140e6)), ("2024-02-04T09:59:59Z", None)):
+        assert doses(cohort_of([patient(), weight("w1", 70, when), infusion()])) == {"a1": expected}
+
+
+def test_pounds_are_converted_first() -> None:
+    """154 pounds are 69.853... kg: 1 pound is 0.45359237 kg by definition."""
+    cohort = cohort_of([patient(), weight("w1", 154, "2024-03-04", unit="[lb_av]"), infusion()])
+    assert doses(cohort) == {"a1": pytest.approx(154 * 0.45359237 * 2e6, rel=1e-12)}
+
+
+def test_somebody_else_s_weight_does_not_count() -> None:
+    """Weights are of their subject."""
+    other = weight("w1", 70, "2024-03-04", subject={"reference": "Patient/p2"})
+    cohort = cohort_of([patient(), patient("p2"), other, infusion()])
+    assert doses(cohort) == {"a1": None}
+
+
+def test_an_amended_weight_counts_as_amended() -> None:
+    """90 kg was a slip of the pen, corrected to 70 kg: 140 million, in every order of arrival."""
+    sent = [
+        weight("w1", 90, "2024-03-04", **meta("1")),
+        weight("w1", 70, "2024-03-04", status="corrected", **meta("2")),
+        infusion(),
+    ]
+    for order in permutations(sent):
+        assert doses(cohort_of([patient(), *order])) == {"a1": pytest.approx(140e6)}
+
+
+def test_a_weight_that_was_taken_back_does_not_count() -> None:
+    """The older weight of 60 kg counts again."""
+    sent = [
+        weight("w0", 60, "2024-03-01"),
+        weight("w1", 90, "2024-03-04", **meta("1")),
+        weight("w1", 90, "2024-03-04", status="entered-in-error", **meta("2")),
+        infusion(),
+    ]
+    for order in permutations(sent):
+        assert doses(cohort_of([patient(), *order])) == {"a1": pytest.approx(120e6)}
+
+
+def test_a_weight_without_a_unit_does_not_count() -> None:
+    """154 may be pounds: never guessed from its size."""
+    bare = weight("w1", 154, "2024-03-04", valueQuantity={"value": 154})
+    cohort = cohort_of([patient(), bare, infusion()])
+    assert doses(cohort) == {"a1": None}
+    assert reasons(cohort) == ["DOSE_WITHOUT_WEIGHT", "MISSING_UNIT"]
+
+
+def test_an_infusion_without_a_date_has_no_weight_before_it() -> None:
+    """Nothing is before an unknown time."""
+    cohort = cohort_of([patient(), weight("w1", 70, "2024-03-04"), infusion(effectiveDateTime=None)])
+    assert doses(cohort) == {"a1": None}
+    assert "DOSE_WITHOUT_WEIGHT" in reasons(cohort)
+
+
+def test_a_dose_that_was_not_given_needs_no_weight() -> None:
+    """not-done has no dose, so nothing is missing."""
+    cohort = cohort_of([patient(), infusion(status="not-done")])
+    assert doses(cohort) == {"a1": None}
+    assert reasons(cohort) == []
+
+
+def test_the_weight_of_a_replaced_record_is_the_survivor_s() -> None:
+    """Weighed under the old record, infused under the new one: one person."""
+    old = patient("p2", link=[{"other": {"reference": "Patient/p1"}, "type": "replaced-by"}])
+    weighed = weight("w1", 70, "2024-03-04", subject={"reference": "Patient/p2"})
+    assert doses(cohort_of([patient(), old, weighed, infusion()])) == {"a1": pytest.approx(140e6)}
+
+
+def test_each_infusion_has_the_weight_of_its_own_time() -> None:
+    """Loss of weight between two infusions shows in the second dose."""
+    cohort = cohort_of(
+        [
+            patient(),
+            weight("w1", 70, "2024-03-04"),
+            weight("w2", 65, "2024-04-01"),
+            infusion(),
+            infusion("a2", effectiveDateTime="2024-04-02T10:00:00Z"),
+        ]
+    )
+    assert doses(cohort) == {"a1": pytest.approx(140e6), "a2": pytest.approx(130e6)}
