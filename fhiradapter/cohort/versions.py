@@ -12,8 +12,8 @@ from fhiradapter.reasons import QUARANTINED, Reason
 class Verdict:
     """What becomes of the copies of resources.
 
-    `dropped` are places whose rows are dropped, with the reason; `differing` are the second, third, ... places
-    of contents that differ under one version, with their number.
+    `dropped` are places whose rows are dropped, with the reason; `differing` are the second, third, ...
+    places of contents that differ under one version, with their number.
     """
 
     dropped: dict[Place, Reason] = field(default_factory=dict)

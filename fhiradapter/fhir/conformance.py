@@ -15,6 +15,7 @@ PACKAGES = {
 }
 IN_ORDER_OF_USE = ("R4B", "R5", "STU3")
 KIND = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
+ELEMENT = re.compile(r"_?[a-z][A-Za-z0-9]{0,63}\Z")
 SHOWN = 20
 
 
@@ -60,5 +61,7 @@ def _violations(resource: dict[str, Any], package: str) -> list[Violation]:
 def _path(kind: str, place: tuple[int | str, ...]) -> str:
     path = kind
     for step in place:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+        # A name that no element can have may hold anything, so it is not repeated.
+        shown = "*" if isinstance(step, str) and not ELEMENT.match(step) else step
+        path += f"[{shown}]" if isinstance(step, int) else f".{shown}"
     return path

@@ -52,7 +52,8 @@ class DateReader:
     def __init__(self, time_zone: str | None) -> None:
         self._zone = ZoneInfo(time_zone) if time_zone else None
         self._days: dict[str, int] = {}
-        self._clocks: dict[str, int] = {}
+        self._minutes: dict[str, int] = {}
+        self._seconds: dict[str, int] = {}
         self._offsets: dict[str, int] = {"Z": 0}
         self._zone_offsets: dict[int, int] = {}
         self.known: dict[str | None, Moment] = {}
@@ -77,7 +78,7 @@ class DateReader:
     def _from_parts(self, text: str) -> Moment | None:
         """Put a dateTime together from a day, a time of day and an offset that each were seen before."""
         try:
-            seconds = self._days[text[:10]] + self._clocks[text[10:19]]
+            seconds = self._days[text[:10]] + self._minutes[text[10:16]] + self._seconds[text[16:19]]
             offset = self._offsets[text[19:]]
         except KeyError:
             return None
@@ -132,7 +133,7 @@ class DateReader:
             self.remarks[sent] = "no_zone"
             local = EPOCH + timedelta(days=day, seconds=clock)
             offset = _offset_of(local.replace(tzinfo=self._zone)) if self._zone is not None else 0
-        if match[1] is None and match[2] and split == 19 and text[10] == "T":
+        if not fraction and match[2] and split == 19 and text[10] == "T":
             self._remember(text, day, clock, offset)
         at = (day * DAY + clock - offset) * SECOND + fraction
         local_offset = self._zone_offset(at) if self._zone is not None else offset
@@ -144,7 +145,8 @@ class DateReader:
         if len(self._days) > MEMORY:
             self._days.clear()
         self._days[text[:10]] = day * DAY
-        self._clocks[text[10:19]] = clock
+        self._minutes[text[10:16]] = clock - clock % 60
+        self._seconds[text[16:19]] = clock % 60
         self._offsets[text[19:]] = offset
 
     def _zone_offset(self, at: int) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from fhiradapter.fhir.elements import AnyResource, Header, Resource
-from fhiradapter.fhir.salvage import split
+from fhiradapter.fhir.salvage import members, split, text_of
 from fhiradapter.reasons import Reason
 
 BOM = b"\xef\xbb\xbf"
@@ -16,6 +16,7 @@ HEAD = re.compile(
     rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]{1,64})"(?:\s*,\s*"id"\s*:\s*"([A-Za-z0-9.-]{1,64})")?'
 )
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # an escaped backslash before u0000 is a backslash
+ELEMENT = re.compile(r"_?[a-z][A-Za-z0-9]{0,63}\Z")  # any other name may hold anything, so it is not repeated
 NOT_A_PATH = re.compile(r"[^\w.\[\]$-]")
 
 # An extension that may reverse what it stands in; the elements read do not show it at every depth.
@@ -120,7 +121,7 @@ def _find_modifier(node: object, path: str, allowed: frozenset[str]) -> Refusal 
         for index, extension in enumerate(node.get("modifierExtension") or ()):
             if not isinstance(extension, dict) or extension.get("url") not in allowed:
                 return Refusal(Reason.UNKNOWN_MODIFIER, f"{name}.modifierExtension[{index}]")
-        children = [(item, f"{name}.{key}") for key, item in node.items()]
+        children = [(item, f"{name}.{key if ELEMENT.match(key) else '*'}") for key, item in node.items()]
     else:
         return None
     for child, place in children:
@@ -144,7 +145,7 @@ def _diagnose(content: bytes, error: Exception) -> Refusal:
     try:
         header = _headers.decode(content)
     except msgspec.ValidationError:
-        header = Header()
+        header = Header(resource_type=text_of(members(content).get("resourceType")))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return named(content, Reason.MALFORMED_JSON)
     kind = header.resource_type

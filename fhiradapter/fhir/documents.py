@@ -9,12 +9,14 @@ import msgspec
 from fhiradapter.fhir.datatypes import ABSENT, Element
 from fhiradapter.fhir.decoding import is_hazardous
 from fhiradapter.fhir.salvage import is_sound, members, split, text_of
-from fhiradapter.fhir.source import Batch, Failure
+from fhiradapter.fhir.source import Batch, Failure, Version
 from fhiradapter.reasons import Reason
 
 ENTRIES_AT_ONCE = 2_000
 BUNDLES_IN_BUNDLES = 8  # batch responses nest once; deeper is an accident or an attack
 FULL_URL = re.compile(r"(https?://\S+?)/([A-Z][A-Za-z]+)/([^/?#\s]+)\Z")
+DELETED_URL = re.compile(r"(?:\A|/)([A-Z][A-Za-z]+)/([^/?#\s]+)\Z")
+ETAG = re.compile(r'(?:W/)?"([^"]+)"\Z')  # a weak entity tag around the version
 BUNDLE = re.compile(rb'"resourceType"\s*:\s*"Bundle"')
 
 
@@ -23,6 +25,13 @@ class Request(Element):
 
     method: str | None = None
     url: str | None = None
+
+
+class Response(Element):
+    """What came of a transaction entry, or when a history entry was made."""
+
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 class Search(Element):
@@ -37,6 +46,7 @@ class Entry(Element):
     full_url: str | None = None
     resource: msgspec.Raw = ABSENT
     request: Request | None = None
+    response: Response | None = None
     search: Search | None = None
 
 
@@ -131,8 +141,7 @@ def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batc
             failures.append(Failure(Reason.OUTCOME, index, True))
             continue
         if entry.resource is ABSENT:
-            deleted = entry.request is not None and entry.request.method == "DELETE"
-            failures.append(Failure(Reason.DELETED if deleted else Reason.NO_RESOURCE, index, True))
+            failures.append(_absent(entry, index))
             continue
         resource = bytes(entry.resource)
         if is_bundle(resource):
@@ -144,8 +153,21 @@ def _bundle(content: bytes, file: str, number: int, level: int) -> Iterator[Batc
         yield from _bundle(part, f"{file}:{index}", index, level + 1)
 
 
+def _absent(entry: Entry, index: int) -> Failure:
+    """Say what an entry without a resource stands for."""
+    if entry.request is None or entry.request.method != "DELETE":
+        return Failure(Reason.NO_RESOURCE, index, True)
+    url = DELETED_URL.search(entry.request.url or "") or DELETED_URL.search(entry.full_url or "")
+    if url is None:
+        return Failure(Reason.DELETED, index, True)
+    response = entry.response or Response()
+    etag = ETAG.match(response.etag or "")
+    version = Version(url[1], url[2], etag[1] if etag else None, response.last_modified)
+    return Failure(Reason.DELETED, index, True, version)
+
+
 def _salvaged(content: bytes) -> Bundle:
-    """Return as much of a Bundle as its brackets show, so that one bad entry does not take the others along."""
+    """Return as much of a Bundle as its brackets show: one bad entry does not take the others along."""
     found = members(content)
     entries = []
     for item in split(found["entry"]).items if "entry" in found else ():

@@ -88,7 +88,7 @@ def _encode(item: Mapping[str, Any]) -> bytes:
         try:
             json.dumps(item, default=str, allow_nan=False)
         except ValueError:
-            # The encoder writes NaN as null, which would make "absent" of it: the text that says NaN is refused.
+            # The encoder writes NaN as null, which would say "absent"; a text with NaN in it is refused.
             return json.dumps(item, default=str).encode()
     return content
 

@@ -86,11 +86,10 @@ class Reader:
     def _batch(self, text: bytes, name: str, number: int) -> Iterator[Batch]:
         if not text:
             return
-        lines = text.split(b"\n")
+        # Files that were put together keep the mark that each of them began with.
+        lines = (text.replace(b"\n" + BOM, b"\n") if BOM in text else text).split(b"\n")
         if not lines[-1]:
             lines.pop()
-        if BOM in text:  # files that were put together keep the mark that each of them began with
-            lines = [line.removeprefix(BOM) for line in lines]
         numbers = range(number, number + len(lines))
         failures: list[Failure] = []
         bundles: list[int] = []
@@ -113,7 +112,7 @@ class Reader:
 
 
 def _beginning(stream: Iterator[Portion]) -> tuple[bytes, bool, int]:
-    """Return enough of a text to tell what it holds, whether it is damaged there, and its first line's number.
+    """Return enough of a text to tell what it holds, whether it is damaged there, and its first line number.
 
     A compressed file may begin with a member of a few bytes, or of blank lines only.
     """

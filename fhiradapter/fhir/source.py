@@ -7,6 +7,15 @@ from typing import NamedTuple, Protocol
 from fhiradapter.reasons import Reason
 
 
+class Version(NamedTuple):
+    """Which version of which resource an entry speaks of that holds none of it, such as a deletion."""
+
+    resource_type: str
+    id: str
+    version_id: str | None = None
+    last_updated: str | None = None
+
+
 class Failure(NamedTuple):
     """Something of the input that is no resource: a file, a line or an entry, and why."""
 
@@ -14,6 +23,8 @@ class Failure(NamedTuple):
     line: int | None = None
     counted: bool = False
     """True when it stands for a resource that was received and cannot be read."""
+    version: Version | None = None
+    """The deleted version; what came before it is no fact any more."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The mapping kernel: batches of resource bytes to Arrow record batches, issues and receipts."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, get_args
 
@@ -75,10 +77,12 @@ class Kernel:
         for failure in batch.failures:
             work.fail(failure.reason, failure.line, counted=failure.counted)
         self._learn(batch, context)
-        for number, line in zip(batch.numbers, batch.lines, strict=True):
-            if line and not line.isspace():
-                self._map_line(line, number, batch.ids.get(number), batch.hazardous, context, work)
-        return work.finish(self._run_id, self._rules)
+        hazardous, ids = batch.hazardous, batch.ids
+        with _without_collection():
+            for number, line in zip(batch.numbers, batch.lines, strict=True):
+                if line:
+                    self._map_line(line, number, ids.get(number) if ids else None, hazardous, context, work)
+            return work.finish(self._run_id, self._rules)
 
     def map_deferred(self, later: list[Later]) -> MappedBatch:
         """Map resources that had to wait."""
@@ -106,7 +110,8 @@ class Kernel:
     ) -> None:
         resource = decode(line)
         if isinstance(resource, Refusal):
-            work.refuse(resource, number)
+            if not line.isspace():
+                work.refuse(resource, number)
             return
         kind = type(resource)
         if (
@@ -137,6 +142,19 @@ class Kernel:
         if mapper.learn is not None:
             mapper.learn(resource, context)
         work.keep(kind.__name__, own, resource, number, mapped)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the search for cyclic garbage: rows have no cycles, and there are a million of them."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class _Work:
@@ -215,7 +233,11 @@ class _Work:
             table: _record_batch(table, rows, owners, parts, shared)
             for table, (rows, owners, parts) in self._rows.items()
         }
-        return MappedBatch(tables, self._receipts(shared), self._members, self.deferred)
+        receipts = self._receipts(shared)
+        # Gone before the collector looks again, so that it does not walk through them.
+        self._rows.clear()
+        self._heads.clear()
+        return MappedBatch(tables, receipts, self._members, self.deferred)
 
     def _shared_columns(self, run_id: str, rules: dict[str, str]) -> list[pa.Array]:
         """Return the columns of provenance, one entry per resource."""

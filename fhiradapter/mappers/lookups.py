@@ -22,6 +22,17 @@ class Lookups:
     identifiers: dict[str, str | None] = field(default_factory=dict)
     """'system|value' to Patient id; None when several Patients carry it."""
 
+    newest: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Type and id to the rank of the version that was read."""
+
+    def is_newest(self, kind: str, id: str, rank: tuple[int, int]) -> bool:  # noqa: A002 - FHIR's own name
+        """Return True, and remember it, when no newer version of a resource was read before."""
+        known = self.newest.get((kind, id))
+        if known is not None and known > rank:
+            return False
+        self.newest[kind, id] = rank
+        return True
+
     def add_identifier(self, key: str, patient: str) -> None:
         """Remember that a Patient carries an identifier."""
         known = self.identifiers.setdefault(key, patient)

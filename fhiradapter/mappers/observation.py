@@ -1,7 +1,5 @@
 """Observation: one measurement for itself and one for each of its components."""
 
-import msgspec
-
 from fhiradapter.fhir.datatypes import ABSENT
 from fhiradapter.fhir.dates import Moment
 from fhiradapter.fhir.elements import Measured, Observation
@@ -44,16 +42,9 @@ def map_observation(observation: Observation, context: Context) -> Mapped:
         notes.append(Note(Reason.ABOUT_SOMEBODY_ELSE, "Observation.focus"))
         coded = _without_concept(coded)
     value, limits = _valued(observation, coded, context, OWN, notes)
-    place = observation.encounter or observation.context
-    shared = (
-        None if observation.specimen is None else _specimen(observation, coded, context, notes),
-        None if observation.method is None else concept_text(observation.method),
-        None if observation.performer is ABSENT else _performer(observation.performer, context),
-        None if place is None else encounter_of(place, observation, context, "Observation.encounter", notes),
-    )
-    rows: list[TableRow] = [
-        ("measurements", "", (*coded, status, *start, ended, *value, *limits, *shared, None))
-    ]
+    shared = _shared(observation, coded, context, notes)
+    cells = (*coded, status, *start, ended, *value, *limits, *shared, None)
+    rows: list[TableRow] = [("measurements", "", cells)]
     if observation.component is not None:
         rows += _components(observation, (status, *start, ended), shared, context, notes)
     members = NO_MEMBERS
@@ -141,7 +132,10 @@ def _valued(
         use = None
         value = value_of(holder, coded, context, paths[0], notes)
     else:
-        use = context.quantities.use(coded, quantity.system, quantity.code, quantity.unit)
+        quantities = context.quantities
+        use = quantities.uses.get((coded[0], coded[2], quantity.code, quantity.unit, quantity.system))
+        if use is None:
+            use = quantities.use(coded, quantity.system, quantity.code, quantity.unit)
         known = use.values.get(b"" + quantity.value) if quantity.comparator is None else None
         value = known or from_quantity(holder, quantity, use, context, paths[0], notes)
     ranges = holder.reference_range
@@ -151,12 +145,24 @@ def _valued(
     return value, limits or context.limits.read(ranges, coded, use, quantity, paths[1])
 
 
-def _performer(sent: msgspec.Raw, context: Context) -> str | None:
-    return (
-        context.performers.known.get(b"" + sent)
-        or context.performers.read(sent, "Observation.performer")
-        or None
-    )
+def _shared(
+    observation: Observation, coded: Coded, context: Context, notes: list[Note]
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Return specimen, method, performer and encounter, which components share."""
+    specimen = method = performer = encounter = None
+    if observation.performer is not ABSENT:
+        sent = observation.performer
+        performer = context.performers.known.get(b"" + sent)
+        if performer is None:
+            performer = context.performers.read(sent, "Observation.performer") or None
+    place = observation.encounter or observation.context
+    if place is not None:
+        encounter = encounter_of(place, observation, context, "Observation.encounter", notes)
+    if observation.specimen is not None:
+        specimen = _specimen(observation, coded, context, notes)
+    if observation.method is not None:
+        method = concept_text(observation.method)
+    return specimen, method, performer, encounter
 
 
 def _specimen(observation: Observation, coded: Coded, context: Context, notes: list[Note]) -> str | None:

@@ -83,7 +83,7 @@ class QuantityReader:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._uses: dict[tuple[str | None, ...], UnitUse] = {}
+        self.uses: dict[tuple[str | None, ...], UnitUse] = {}
 
     def read(self, quantity: Quantity, use: UnitUse, path: str, notes: list[Note]) -> Value:
         """Return the quantity in the concept's unit."""
@@ -139,11 +139,11 @@ class QuantityReader:
     def use(self, coded: Coded, system: str | None, code: str | None, unit: str | None) -> UnitUse:
         """Return how a unit is used with a concept, from memory when it was seen before."""
         key = (coded[0], coded[2], code, unit, system)
-        use = self._uses.get(key)
+        use = self.uses.get(key)
         if use is None:
-            if len(self._uses) > MEMORY:
-                self._uses.clear()
-            use = self._uses[key] = self._find(coded.concept, coded.source_code, system, code, unit)
+            if len(self.uses) > MEMORY:
+                self.uses.clear()
+            use = self.uses[key] = self._find(coded.concept, coded.source_code, system, code, unit)
         return use
 
     def _find(

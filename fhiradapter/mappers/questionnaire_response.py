@@ -1,5 +1,6 @@
 """QuestionnaireResponse: one measurement for each answered question."""
 
+import re
 from collections.abc import Iterator
 
 from fhiradapter.fhir.backbones import Answer, Item
@@ -18,6 +19,7 @@ from fhiradapter.reasons import MEANINGS, QUARANTINED, Reason
 RULE = "questionnaire_response/1"
 USED = frozenset({"in-progress", "completed", "amended", "stopped"})
 LOINC = "http://loinc.org"
+LINK_ID = re.compile(r"[\w./|:-]{1,64}\Z", re.ASCII)
 
 
 def map_questionnaire_response(response: QuestionnaireResponse, context: Context) -> Mapped:
@@ -48,7 +50,7 @@ def map_questionnaire_response(response: QuestionnaireResponse, context: Context
         if not item.answer:
             continue
         number = len(rows) + 1
-        path = f"QuestionnaireResponse.item[linkId={item.link_id}]"
+        path = f"QuestionnaireResponse.item[linkId={_shown(item.link_id)}]"
         if len(item.answer) > 1:
             notes.append(Note(Reason.SEVERAL_VALUES, path))
         coded = _coded(item, questionnaire.split("|")[0], context)
@@ -72,6 +74,11 @@ def _questions(items: list[Item] | None) -> Iterator[Item]:
         yield item
         nested = [child for answer in item.answer or () for child in answer.item or ()]
         pending.extend(reversed([*(item.item or ()), *nested]))
+
+
+def _shown(link: str | None) -> str:
+    """Return a linkId as paths may show it: a name, not a sentence that somebody wrote into it."""
+    return link if link and LINK_ID.match(link) else "?"
 
 
 def _coded(item: Item, questionnaire: str, context: Context) -> Coded:

@@ -1,7 +1,8 @@
 """Landings: where record batches are put down while a cohort is made, in memory or in a folder of Parquet."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -137,10 +138,32 @@ def publish(partial: Path, folder: Path, tables: Iterable[str]) -> None:
 
     Raises UsageError when the folder holds files that no cohort has.
     """
-    known = {f"{table}.parquet" for table in tables}
+    refuse_strangers(folder, tables)
     if folder.exists():
-        strangers = [path.name for path in folder.iterdir() if path.name not in known]
-        if strangers:
-            raise UsageError(f"{folder}: holds other files than a cohort's; choose another folder")
         shutil.rmtree(folder)
     partial.rename(folder)
+
+
+def refuse_strangers(folder: Path, tables: Iterable[str]) -> None:
+    """Raise UsageError when a folder that is to be replaced is none, or holds files that no cohort has."""
+    if not folder.exists():
+        return
+    known = {f"{table}.parquet" for table in tables}
+    if not folder.is_dir() or any(path.name not in known for path in folder.iterdir()):
+        raise UsageError(f"{folder}: is no cohort's, or holds other files; choose another folder")
+
+
+@contextmanager
+def replacing(folder: Path, tables: Collection[str]) -> Iterator[Path]:
+    """Give an empty folder that takes the place of an older cohort at the end, or is gone after an error.
+
+    Raises UsageError at once when the older folder holds files that no cohort has.
+    """
+    refuse_strangers(folder, tables)
+    partial = fresh_folder(folder)
+    try:
+        yield partial
+        publish(partial, folder, tables)
+    finally:
+        if partial.exists():
+            shutil.rmtree(partial)

@@ -92,16 +92,16 @@ def meta(version: str | None = None, updated: str | None = None) -> Json:
     return {"meta": {name: value for name, value in found.items() if value is not None}}
 
 
-def patient(id: str = "p1", **more: Any) -> Json:
+def patient(identity: str = "p1", **more: Any) -> Json:
     """Return a Patient."""
-    return {"resourceType": "Patient", "id": id, "gender": "female", "birthDate": "1970-05-01", **more}
+    return {"resourceType": "Patient", "id": identity, "gender": "female", "birthDate": "1970-05-01", **more}
 
 
-def observation(id: str = "o1", value: Any = 40, subject: str = "Patient/p1", **more: Any) -> Json:
+def observation(identity: Any = "o1", value: Any = 40, subject: str = "Patient/p1", **more: Any) -> Json:
     """Return an ALT of 4 March 2024 in U/L, which is the unit that it is kept in."""
     return {
         "resourceType": "Observation",
-        "id": id,
+        "id": identity,
         "status": "final",
         "code": {"coding": [{"system": LOINC, "code": "1742-6", "display": "ALT"}]},
         "subject": {"reference": subject},
@@ -111,18 +111,20 @@ def observation(id: str = "o1", value: Any = 40, subject: str = "Patient/p1", **
     }
 
 
-def weight(id: str, value: float, when: str, *, unit: str = "kg", **more: Any) -> Json:
+def weight(identity: str, value: float, when: str, *, unit: str = "kg", **more: Any) -> Json:
     """Return a body weight."""
     coded = {"coding": [{"system": LOINC, "code": "29463-7"}]}
     quantity = {"value": value, "unit": unit, "system": UCUM, "code": unit}
-    return observation(id, **{"code": coded, "valueQuantity": quantity, "effectiveDateTime": when, **more})
+    return observation(
+        identity, **{"code": coded, "valueQuantity": quantity, "effectiveDateTime": when, **more}
+    )
 
 
-def administration(id: str = "a1", **more: Any) -> Json:
+def administration(identity: str = "a1", **more: Any) -> Json:
     """Return a completed MedicationAdministration of riluzole on 5 March 2024."""
     return {
         "resourceType": "MedicationAdministration",
-        "id": id,
+        "id": identity,
         "status": "completed",
         "medicationCodeableConcept": {"text": "riluzole"},
         "subject": {"reference": "Patient/p1"},

@@ -9,11 +9,11 @@ from incoming import UCUM, Json, administration, cohort_of, meta, patient, reaso
 from fhiradapter.cohort.cohort import Cohort
 
 
-def infusion(id: str = "a1", value: float = 2, unit: str = "10*6.{cells}/kg", **more: Any) -> Json:
+def infusion(identity: str = "a1", value: float = 2, unit: str = "10*6.{cells}/kg", **more: Any) -> Json:
     """Return an infusion at 10:00 UTC on 5 March 2024, of 2 million cells per kilogram."""
     dose = {"value": value, "unit": unit, "system": UCUM, "code": unit}
     return administration(
-        id,
+        identity,
         **{
             "medicationCodeableConcept": {"text": "regulatory T cells"},
             "effectiveDateTime": "2024-03-05T10:00:00Z",
@@ -40,7 +40,12 @@ def test_the_dose_is_the_weight_times_the_dose_per_kilogram() -> None:
 
 def test_the_nearest_weight_before_counts_in_every_order() -> None:
     """60 kg on the 1st, 70 kg on the 4th, 90 kg on the 6th: the one of the 4th."""
-    sent = [weight("w1", 60, "2024-03-01"), weight("w2", 70, "2024-03-04"), weight("w3", 90, "2024-03-06"), infusion()]
+    sent = [
+        weight("w1", 60, "2024-03-01"),
+        weight("w2", 70, "2024-03-04"),
+        weight("w3", 90, "2024-03-06"),
+        infusion(),
+    ]
     for order in permutations(sent):
         assert doses(cohort_of([patient(), *order])) == {"a1": pytest.approx(140e6)}
 
@@ -76,7 +81,7 @@ def test_pounds_are_converted_first() -> None:
 
 def test_somebody_else_s_weight_does_not_count() -> None:
     """Weights are of their subject."""
-    other = weight("w1", 70, "2024-03-04", subject={"reference": "Patient/p2"})
+    other = weight("w1", 70, "2024-03-04", subject="Patient/p2")
     cohort = cohort_of([patient(), patient("p2"), other, infusion()])
     assert doses(cohort) == {"a1": None}
 
@@ -129,7 +134,7 @@ def test_a_dose_that_was_not_given_needs_no_weight() -> None:
 def test_the_weight_of_a_replaced_record_is_the_survivor_s() -> None:
     """Weighed under the old record, infused under the new one: one person."""
     old = patient("p2", link=[{"other": {"reference": "Patient/p1"}, "type": "replaced-by"}])
-    weighed = weight("w1", 70, "2024-03-04", subject={"reference": "Patient/p2"})
+    weighed = weight("w1", 70, "2024-03-04", subject="Patient/p2")
     assert doses(cohort_of([patient(), old, weighed, infusion()])) == {"a1": pytest.approx(140e6)}
 
 
@@ -145,3 +150,12 @@ def test_each_infusion_has_the_weight_of_its_own_time() -> None:
         ]
     )
     assert doses(cohort) == {"a1": pytest.approx(140e6), "a2": pytest.approx(130e6)}
+
+
+def test_two_contents_of_one_version_have_each_their_own_dose() -> None:
+    """Both are kept, so each is multiplied by itself: 2 and 1 million per kilogram of 70 kg."""
+    sent = [infusion(value=2, **meta("1")), infusion(value=1, **meta("1")), weight("w1", 70, "2024-03-04")]
+    for order in permutations(sent):
+        cohort = cohort_of([patient(), *order])
+        assert sorted(cohort.exposures["dose_cells"]) == [pytest.approx(70e6), pytest.approx(140e6)]
+        assert reasons(cohort) == ["SAME_VERSION_DIFFERS"]

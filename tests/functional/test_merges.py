@@ -10,14 +10,21 @@ from incoming import Json, administration, cohort_of, meta, observation, patient
 from fhiradapter.settings import Source, Study, StudyCard
 
 
-def merged(id: str, into: str, **more: Any) -> Json:
+def merged(identity: str, into: str, **more: Any) -> Json:
     """Return a Patient that another one replaced."""
-    return patient(id, active=False, link=[{"other": {"reference": into}, "type": "replaced-by"}], **more)
+    return patient(
+        identity, active=False, link=[{"other": {"reference": into}, "type": "replaced-by"}], **more
+    )
 
 
 def test_facts_of_a_replaced_record_are_the_survivor_s() -> None:
     """Whatever was filed under the old record is about the same person."""
-    sent = [patient("p1"), merged("p2", "Patient/p1"), observation("o1"), observation("o2", subject="Patient/p2")]
+    sent = [
+        patient("p1"),
+        merged("p2", "Patient/p1"),
+        observation("o1"),
+        observation("o2", subject="Patient/p2"),
+    ]
     for order in permutations(sent):
         cohort = cohort_of(list(order))
         assert subjects_of(cohort) == {"o1": "p1", "o2": "p1"}

@@ -14,7 +14,11 @@ from fhiradapter.errors import FhirAdapterError
 CANARY = "Kanarienvogel"
 NAME = {"name": [{"family": CANARY, "given": [f"{CANARY}-given"], "text": f"{CANARY}-text"}]}
 TEXT = {"text": {"status": "generated", "div": f"<div>{CANARY}</div>"}, "note": [{"text": CANARY}]}
-PRIVATE: Json = {"identifier": [{"system": f"urn:{CANARY}", "value": CANARY}], "address": [{"city": CANARY}], **NAME}
+PRIVATE: Json = {
+    "identifier": [{"system": f"urn:{CANARY}", "value": CANARY}],
+    "address": [{"city": CANARY}],
+    **NAME,
+}
 SUBJECT = {"reference": "Patient/p1", "display": CANARY}
 
 # Each is wrong in another way, with the canary where it is wrong or beside it.
@@ -27,18 +31,25 @@ BROKEN: dict[str, Json] = {
     "unknown unit": observation(valueQuantity={"value": 1, "unit": CANARY}),
     "invalid date": observation(effectiveDateTime=f"{CANARY} 1970"),
     "no date": observation(effectiveDateTime=None, **TEXT),
-    "unknown modifier": observation(modifierExtension=[{"url": "https://example.org/x", "valueString": CANARY}]),
+    "unknown modifier": observation(
+        modifierExtension=[{"url": "https://example.org/x", "valueString": CANARY}]
+    ),
     "modifier in a strange element": observation(
         **{CANARY: {"modifierExtension": [{"url": "https://example.org/x"}]}}
     ),
     "implicit rules": observation(implicitRules=f"https://example.org/{CANARY}"),
     "score in words": observation(
-        code={"coding": [{"system": "http://loinc.org", "code": "82940-8"}]}, valueQuantity=None, valueString=CANARY
+        code={"coding": [{"system": "http://loinc.org", "code": "82940-8"}]},
+        valueQuantity=None,
+        valueString=CANARY,
     ),
     "score out of range": observation(
-        code={"coding": [{"system": "http://loinc.org", "code": "82940-8"}]}, valueQuantity={"value": 7}, **TEXT
+        code={"coding": [{"system": "http://loinc.org", "code": "82940-8"}]},
+        valueQuantity={"value": 7},
+        **TEXT,
     ),
-    "subject by identifier": observation() | {"subject": {"identifier": {"system": "urn:mrn", "value": CANARY}}},
+    "subject by identifier": observation()
+    | {"subject": {"identifier": {"system": "urn:mrn", "value": CANARY}}},
     "conditional subject": observation(subject=f"Patient?identifier=urn:mrn|{CANARY}"),
     "subject in words": observation() | {"subject": {"display": CANARY}},
     "medication that was not received": administration(
@@ -57,12 +68,12 @@ BROKEN: dict[str, Json] = {
         "subject": SUBJECT,
         "item": [{"linkId": "82940-8", "text": CANARY, "answer": [{"valueString": CANARY}]}],
     },
-    "word of a name as a linkId": {
+    "words as a linkId": {
         "resourceType": "QuestionnaireResponse",
         "id": "q",
         "status": "completed",
         "subject": SUBJECT,
-        "item": [{"linkId": CANARY, "answer": [{"valueQuantity": {"value": 1, "comparator": CANARY}}]}],
+        "item": [{"linkId": f"asked by {CANARY}", "answer": [{"valueQuantity": {"comparator": CANARY}}]}],
     },
 }
 BYTES: dict[str, bytes] = {
@@ -97,15 +108,11 @@ def test_issues_do_not_quote_the_chart(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*BROKEN, *BYTES])
-def test_errors_of_library_calls_do_not_quote_the_chart(name: str) -> None:
+def test_one_resource_in_a_library_call_does_not_quote_the_chart(name: str) -> None:
     """map_resource says what the specification finds wrong, by element and rule."""
     broken: Any = BROKEN.get(name) or BYTES[name]
-    try:
-        mapped = api.map_resource(broken, now=NOW)
-    except FhirAdapterError as error:
-        assert CANARY not in str(error)
-        return
-    assert CANARY not in mapped.issues.to_json()
+    mapped = api.map_resource(broken, now=NOW)
+    assert CANARY not in repr(mapped.cohort.arrow("issues").to_pylist())
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_errors_of_wrong_calls_do_not_quote_the_argument(source: Any) -> None:
             assert CANARY not in str(told)
             told = told.__cause__
         return
-    assert CANARY not in cohort.issues.to_json()
+    assert CANARY not in repr(cohort.arrow("issues").to_pylist())
 
 
 def test_names_texts_and_addresses_have_no_column(tmp_path: Path) -> None:
@@ -153,7 +160,7 @@ def test_names_texts_and_addresses_have_no_column(tmp_path: Path) -> None:
 def test_an_identifier_stays_in_its_column() -> None:
     """The subject of a reference by identifier has a name that does not show it."""
     identifier = {"system": "urn:mrn", "value": CANARY}
-    sent = [observation(id) | {"subject": {"identifier": identifier}} for id in ("o1", "o2")]
+    sent = [observation(name) | {"subject": {"identifier": identifier}} for name in ("o1", "o2")]
     cohort = cohort_of(ndjson([patient(identifier=[identifier]), *sent]))
     for table in cohort.tables.keys() - {"subjects"}:
         assert CANARY not in repr(cohort.arrow(table).to_pylist())

@@ -140,7 +140,7 @@ def test_an_identifier_of_two_people_leads_to_neither() -> None:
 
 def test_an_unknown_identifier_is_one_unknown_person() -> None:
     """Two results of one unknown person belong together, and say nothing of who it is."""
-    results = [observation(id, subject="") | {"subject": {"identifier": MRN}} for id in ("o1", "o2")]
+    results = [observation(name, subject="") | {"subject": {"identifier": MRN}} for name in ("o1", "o2")]
     subjects = subjects_of(cohort_of(results))
     assert subjects["o1"] == subjects["o2"]
     assert "0042" not in subjects["o1"]
@@ -169,7 +169,11 @@ def test_a_medication_is_found_wherever_it_is(reference: Json) -> None:
 def test_contained_ids_are_local() -> None:
     """Two administrations contain different Medications under one id."""
     doses = [
-        given({"reference": "#m"}, id=f"a{lot}", contained=[MEDICATION | {"id": "m", "batch": {"lotNumber": lot}}])
+        given(
+            {"reference": "#m"},
+            identity=f"a{lot}",
+            contained=[MEDICATION | {"id": "m", "batch": {"lotNumber": lot}}],
+        )
         for lot in ("L1", "L2")
     ]
     cohort = cohort_of([patient(), *doses])
@@ -202,12 +206,12 @@ def test_what_is_not_about_a_person_is_ignored(kind: str) -> None:
     assert cohort.accounting["Observation"].ignored == {"NOT_A_PERSON": 1}
 
 
-@pytest.mark.parametrize("id", ["..", ".", "a b", "ä", "x" * 200, "0", "null", "%2e%2e", "p1'--", "$p"])
-def test_ids_that_are_not_fhir_ids_are_data(id: str) -> None:
+@pytest.mark.parametrize("name", ["..", ".", "a b", "ä", "x" * 200, "0", "null", "%2e%2e", "p1'--", "$p"])
+def test_ids_that_are_not_fhir_ids_are_data(name: str) -> None:
     """They come back as they were sent, as a subject and as a reference to it."""
-    cohort = cohort_of([patient(id), observation(subject=f"Patient/{id}")])
-    assert cohort.subjects["subject_id"].tolist() == [id]
-    assert subjects_of(cohort) == {"o1": id}
+    cohort = cohort_of([patient(name), observation(subject=f"Patient/{name}")])
+    assert cohort.subjects["subject_id"].tolist() == [name]
+    assert subjects_of(cohort) == {"o1": name}
 
 
 SILLY = {
@@ -271,7 +275,9 @@ def test_the_order_of_files_makes_no_difference(tmp_path: Path) -> None:
             (folder / f"{place}.ndjson").write_bytes(ndjson([{"resourceType": "Basic", "id": "x"}, *content]))
         cohort = cohort_of(folder)
         found = facts(cohort)
-        found["issues"] = [one for one in found["issues"] if "TYPE_NOT_READ" not in one and "DUPLICATE" not in one]
+        found["issues"] = [
+            one for one in found["issues"] if "TYPE_NOT_READ" not in one and "DUPLICATE" not in one
+        ]
         assert found == expected
 
 
@@ -281,3 +287,11 @@ def test_a_corrected_medication_counts_in_every_order() -> None:
     second = MEDICATION | {"meta": {"versionId": "2"}}
     for order in permutations([first, second, given({"reference": "Medication/m1"}), patient()]):
         assert cohort_of(list(order)).exposures["batch"].tolist() == ["LOT-7"]
+
+
+def test_a_medication_that_was_taken_back_says_nothing() -> None:
+    """entered-in-error as its only version: the administration stays, without a lot, and is told apart."""
+    void = MEDICATION | {"status": "entered-in-error"}
+    cohort = cohort_of([void, given({"reference": "Medication/m1"}), patient()])
+    assert cohort.exposures["batch"].isna().all()
+    assert reasons(cohort) == ["ENTERED_IN_ERROR", "ORPHAN_REFERENCE"]

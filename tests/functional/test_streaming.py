@@ -40,13 +40,17 @@ def resources() -> list[Json]:
         patient("p2", link=[{"other": {"reference": "Patient/p1"}, "type": "replaced-by"}]),
         weight("w1", 70, "2024-03-04"),
         administration(dosage=PER_KILOGRAM, medicationCodeableConcept={"text": "cells"}),
-        administration("a2", medicationCodeableConcept=None, medicationReference={"reference": "Medication/m"}),
+        administration(
+            "a2", medicationCodeableConcept=None, medicationReference={"reference": "Medication/m"}
+        ),
         observation("panel", valueQuantity=None, hasMember=[{"reference": "Observation/o3"}]),
     ]
     found += [observation(f"o{n}", n, subject=f"Patient/p{1 + n % 2}", **meta("1")) for n in range(60)]
     found += [observation(f"o{n}", n + 100, **meta("2"), status="amended") for n in range(0, 60, 7)]
     found += [observation("o5", 5, **meta("1"), subject="Patient/p2"), observation("bad", status=7)]
-    found.append({"resourceType": "Medication", "id": "m", "code": {"text": "x"}, "batch": {"lotNumber": "L"}})
+    found.append(
+        {"resourceType": "Medication", "id": "m", "code": {"text": "x"}, "batch": {"lotNumber": "L"}}
+    )
     return found
 
 
