@@ -75,6 +75,7 @@ class CodeReader:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._remembered = Remembered(CodeableConcept | None, self._meaning)
+        self.known = self._remembered.known
 
     def read(self, concept: CodeableConcept | None, path: str, notes: list[Note]) -> Coded:
         """Return the concept and the code as sent; the first code that a code list knows decides."""
@@ -85,7 +86,7 @@ class CodeReader:
 
     def read_bytes(self, raw: msgspec.Raw, path: str, notes: list[Note]) -> Coded:
         """Return the same for a required CodeableConcept that is still bytes."""
-        coded, remarks = self._remembered.known.get(b"" + raw) or self._remembered.read(raw, path)
+        coded, remarks = self._remembered.read(raw, path)
         if remarks:
             notes.extend(Note(reason, path, detail) for reason, detail in remarks)
         return coded

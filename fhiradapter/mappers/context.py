@@ -1,7 +1,7 @@
 """Context: what a mapper needs to know besides the resource."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fhiradapter.definitions.catalogue import Catalogue
 from fhiradapter.fhir.datatypes import Reference
@@ -49,7 +49,14 @@ class Context:
     base_url: str | None = None
     subject_prefix: str = ""
     neighbours: Neighbours = ALONE
+    subjects: dict[str | None, str] = field(default_factory=dict)
+    encounters: dict[str | None, str] = field(default_factory=dict)
+    """What references outside of Bundles were found to mean; see `within`."""
     final: bool = False
+
+    def within(self, neighbours: Neighbours) -> "Context":
+        """Return the context of a Bundle's entries, whose references may mean each other."""
+        return replace(self, neighbours=neighbours, subjects={}, encounters={})
 
     @classmethod
     def of(

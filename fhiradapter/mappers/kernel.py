@@ -73,7 +73,7 @@ class Kernel:
         work = _Work(batch.file, self.context.source)
         context = self.context
         if batch.targets or batch.bases:
-            context = replace(context, neighbours=Neighbours(batch.targets, batch.bases))
+            context = context.within(Neighbours(batch.targets, batch.bases))
         for failure in batch.failures:
             work.fail(failure.reason, failure.line, counted=failure.counted)
         self._learn(batch, context)
@@ -89,7 +89,7 @@ class Kernel:
         work = _Work("", self.context.source)
         for one in later:
             work.file = one.file
-            context = replace(self.context, neighbours=one.neighbours)
+            context = self.context.within(one.neighbours)
             self._map_line(one.content, one.line, one.id, True, context, work)
         return work.finish(self._run_id, self._rules)
 
@@ -259,7 +259,7 @@ class _Work:
             ids,
             _array(versions, TEXT),
             instants(updated),
-            _array([rules.get(kind, READING) for kind in kinds], TEXT),
+            pc.fill_null(_array([*map(rules.get, kinds)], TEXT), READING),
             pa.repeat(pa.scalar(run_id, TEXT), count),
         ]
 

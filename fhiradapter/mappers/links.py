@@ -10,6 +10,7 @@ from fhiradapter.fhir.references import Kind, Target, identifier_key, target_of
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.lookups import Product
 from fhiradapter.mappers.outcome import Deferred, Note, Unusable
+from fhiradapter.mappers.remembered import CAPACITY
 from fhiradapter.reasons import Reason
 
 Kinds = TypeVar("Kinds", bound=Resource)
@@ -35,7 +36,7 @@ def subject_of(
     if text is not None and text[:8] == RELATIVE_PATIENT and not context.neighbours.bases:
         own = text[8:]
         if own and "/" not in own:
-            return context.subject_prefix + own
+            return _remember(context.subjects, text, context.subject_prefix + own)
     link = resolve(reference, resource, context, path, notes, expected="Patient")
     if link is None:
         raise Unusable(Reason.NO_SUBJECT, path)
@@ -83,9 +84,16 @@ def encounter_of(
         return None
     text = reference.reference
     if text is not None and text.startswith("Encounter/") and "/" not in text[10:]:
-        return text[10:]
+        return _remember(context.encounters, text, text[10:])
     link = resolve(reference, resource, context, path, notes, expected="Encounter")
     return link.id if link is not None and link.type in (None, "Encounter") else None
+
+
+def _remember(known: dict[str | None, str], text: str, meaning: str) -> str:
+    if len(known) >= CAPACITY:
+        known.clear()
+    known[text] = meaning
+    return meaning
 
 
 def product_of(

@@ -31,13 +31,22 @@ def map_observation(observation: Observation, context: Context) -> Mapped:
     if observation.code is ABSENT:
         raise Unusable(Reason.MISSING_ELEMENT, "Observation.code")
     notes: list[Note] = []
-    subject = subject_of(observation.subject, observation, context, "Observation.subject", notes)
+    # Subjects, times, codes and numbers come again and again: each is looked up before it is worked out.
+    reference = observation.subject
+    subject = context.subjects.get(reference.reference) if reference is not None else None
+    if subject is None:
+        subject = subject_of(reference, observation, context, "Observation.subject", notes)
     text = observation.effective_date_time
     if text is not None:
         start, ended = moment(text, context, "Observation.effectiveDateTime", notes), None
     else:
         start, ended = _effective(observation, context, notes)
-    coded = context.codes.read_bytes(observation.code, "Observation.code", notes)
+    codes = context.codes
+    meaning = codes.known.get(b"" + observation.code)
+    if meaning is not None and not meaning[1]:
+        coded = meaning[0]
+    else:
+        coded = codes.read_bytes(observation.code, "Observation.code", notes)
     if observation.focus is not None:
         notes.append(Note(Reason.ABOUT_SOMEBODY_ELSE, "Observation.focus"))
         coded = _without_concept(coded)
@@ -157,7 +166,9 @@ def _shared(
             performer = context.performers.read(sent, "Observation.performer") or None
     place = observation.encounter or observation.context
     if place is not None:
-        encounter = encounter_of(place, observation, context, "Observation.encounter", notes)
+        encounter = context.encounters.get(place.reference)
+        if encounter is None:
+            encounter = encounter_of(place, observation, context, "Observation.encounter", notes)
     if observation.specimen is not None:
         specimen = _specimen(observation, coded, context, notes)
     if observation.method is not None:

@@ -1,6 +1,6 @@
 """How fast the mixed model fits, beside statsmodels in the same run, and what a large cohort costs.
 
-All data are synthetic, from a fixed seed. Run with ``python -m tests.benchmarks.mixed_model``.
+All data are synthetic, from a fixed seed.
 """
 
 from __future__ import annotations
@@ -64,20 +64,7 @@ def beside_statsmodels(subjects: int, visits: int, *, repeats: int = 5) -> dict[
     }
 
 
-def main() -> dict[str, float]:
-    """Print the table and return its figures."""
-    # A process of its own: peak memory is a property of a process, and must not be that of statsmodels.
+def large_in_a_process(subjects: int, visits: int) -> dict[str, float]:
+    """Fit in a process of its own: peak memory is a property of a process, and not that of statsmodels."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        large = pool.apply(fit_large, (100_000, 20))
-    small = beside_statsmodels(10_000, 10)
-    figures = {
-        **{f"mixed_model_10000x10_{name}": value for name, value in small.items()},
-        **{f"mixed_model_100000x20_{name}": value for name, value in large.items()},
-    }
-    for name, value in figures.items():
-        print(f"{name:<55} {value:>12.4g}")
-    return figures
-
-
-if __name__ == "__main__":
-    main()
+        return pool.apply(fit_large, (subjects, visits))

@@ -146,3 +146,77 @@ def ndjson(resources: Iterable[Json]) -> bytes:
 def line(resource: Json) -> bytes:
     """Return a resource as compact JSON."""
     return json.dumps(resource, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def as_bundle(kind: str, resources: list[Json]) -> Json:
+    """Return a Bundle that holds resources and says nothing else of them."""
+    return bundle(kind, [{"resource": resource} for resource in resources])
+
+
+# One resource of each type that is read, and a second Patient and Observation.
+SNOMED = "http://snomed.info/sct"
+RESOURCES: list[Json] = [
+    patient("p1"),
+    patient("p2", gender="male", birthDate="1961"),
+    {
+        "resourceType": "Medication",
+        "id": "m1",
+        "code": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "35623"}]},
+        "batch": {"lotNumber": "LOT-7"},
+    },
+    {
+        "resourceType": "Specimen",
+        "id": "s1",
+        "type": {"coding": [{"system": SNOMED, "code": "119361006"}]},
+        "subject": {"reference": "Patient/p1"},
+    },
+    observation("o1", 40),
+    observation("o2", 55.50, "Patient/p2"),
+    observation(
+        "o3",
+        code={"coding": [{"system": "http://loinc.org", "code": "101281-4"}]},
+        valueQuantity={"value": 61.2, "unit": "pg/mL"},
+        specimen={"reference": "Specimen/s1"},
+    ),
+    {
+        "resourceType": "MedicationAdministration",
+        "id": "a1",
+        "status": "completed",
+        "medicationReference": {"reference": "Medication/m1"},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": "2024-03-05",
+        "dosage": {"dose": {"value": 50, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}},
+    },
+    {
+        "resourceType": "Condition",
+        "id": "c1",
+        "clinicalStatus": {"coding": [{"code": "active"}]},
+        "code": {"coding": [{"system": SNOMED, "code": "86044005"}]},
+        "subject": {"reference": "Patient/p1"},
+        "onsetDateTime": "2021-07",
+    },
+    {
+        "resourceType": "AdverseEvent",
+        "id": "e1",
+        "actuality": "actual",
+        "event": {"text": "Muscle pain é"},
+        "subject": {"reference": "Patient/p2"},
+        "date": "2024-03-06",
+    },
+    {
+        "resourceType": "Encounter",
+        "id": "v1",
+        "status": "finished",
+        "class": {"code": "AMB"},
+        "subject": {"reference": "Patient/p1"},
+        "period": {"start": "2024-03-05", "end": "2024-03-05"},
+    },
+    {
+        "resourceType": "QuestionnaireResponse",
+        "id": "q1",
+        "status": "completed",
+        "subject": {"reference": "Patient/p1"},
+        "authored": "2024-03-05",
+        "item": [{"linkId": "82940-8", "answer": [{"valueInteger": 3}]}],
+    },
+]

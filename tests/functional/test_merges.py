@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from incoming import Json, administration, cohort_of, meta, observation, patient, reasons, subjects_of
+from incoming import Json, administration, cohort_of, meta, ndjson, observation, patient, reasons, subjects_of
 
 from fhiradapter.settings import Source, Study, StudyCard
 
@@ -123,8 +123,6 @@ def test_every_table_follows_a_merge() -> None:
 
 def test_a_merge_stays_within_its_source(tmp_path: Path) -> None:
     """Another hospital's p1 has nothing to do with it."""
-    from incoming import ndjson
-
     (tmp_path / "a.ndjson").write_bytes(
         ndjson([patient("p1"), merged("p2", "Patient/p1"), observation(subject="Patient/p2")])
     )

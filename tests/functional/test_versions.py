@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from incoming import Json, cohort_of, facts, line, meta, ndjson, observation, patient, reasons, totals, values
 
+from fhiradapter.settings import Source, Study, StudyCard
+
 
 def version(number: str | None, value: float, updated: str | None = None, **more: Any) -> Json:
     """Return one version of the observation o1."""
@@ -194,8 +196,6 @@ def test_every_order_of_arrival_gives_the_same_cohort() -> None:
 
 def test_two_sources_may_use_the_same_ids(tmp_path: Any) -> None:
     """An id is a name within its source: nothing of one hospital replaces anything of another."""
-    from fhiradapter.settings import Source, Study, StudyCard
-
     for name, value in (("north", 40), ("south", 44)):
         (tmp_path / f"{name}.ndjson").write_bytes(ndjson([patient(), observation(value=value)]))
     sources = [Source(name=name, path=[f"{name}.ndjson"]) for name in ("north", "south")]

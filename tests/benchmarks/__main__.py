@@ -1,0 +1,78 @@
+"""Runs the benchmarks, prints their table, and writes docs/benchmarks.md: `make bench`.
+
+`--quick` leaves out the million and the large models, and writes nothing.
+"""
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.benchmarks import mapping, mixed_model
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+TARGETS = {
+    "mapped / orjson.loads, best rounds": "at least 0.35",
+    "1,000,000 Observations, `fhiradapter map`: peak, MB": "under 600",
+    "start-up: --help, seconds": "under 0.4",
+    "mixed model, 10,000 subjects x 10 visits: times faster than statsmodels": "at least 50",
+    "mixed model, 100,000 subjects x 20 visits: seconds": "under 10",
+    "mixed model, 100,000 subjects x 20 visits: peak, GB": "under 2",
+}
+
+
+def measure(*, quick: bool) -> dict[str, float]:
+    """Return every figure by its name."""
+    figures = dict(mapping.map_rate())
+    figures |= {f"start-up: {name}": value for name, value in mapping.start_up().items()}
+    for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
+        for name, value in mapping.peak_memory(count).items():
+            figures[f"{count:,} Observations, `fhiradapter map`: {name}"] = value
+    if not quick:
+        beside = mixed_model.beside_statsmodels(10_000, 10)
+        figures["mixed model, 10,000 subjects x 10 visits: seconds"] = beside["seconds"]
+        figures["mixed model, 10,000 subjects x 10 visits: times faster than statsmodels"] = beside["times_faster"]
+        large = mixed_model.large_in_a_process(100_000, 20)
+        figures["mixed model, 100,000 subjects x 20 visits: seconds"] = large["seconds"]
+        figures["mixed model, 100,000 subjects x 20 visits: peak, GB"] = large["peak_gigabytes"]
+    return figures
+
+
+def page(figures: dict[str, float]) -> str:
+    """Return the page of the figures."""
+    packages = ("msgspec", "orjson", "pyarrow", "numpy", "pandas", "statsmodels")
+    lines = [
+        "<!-- Written by `make bench`; never by hand. -->",
+        "",
+        "# Benchmarks",
+        "",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, Python"
+        f" {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in packages)}.",
+        "Machines are noisy: compare ratios within one run, not seconds across runs. The data are synthetic.",
+        "",
+        "| What | Measured | Target |",
+        "|---|---:|---|",
+        *(f"| {name} | {shown(value)} | {TARGETS.get(name, '')} |" for name, value in figures.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def shown(value: float) -> str:
+    """Return a figure with as many digits as it deserves."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    quick = "--quick" in sys.argv
+    text = page(measure(quick=quick))
+    print(text)
+    if not quick:
+        PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
