@@ -43,7 +43,7 @@ from fhiradapter.results import Results
 from fhiradapter.results import StudyCard as ResultCard
 from fhiradapter.settings import Source as SourceSettings
 from fhiradapter.settings import Study, StudyCard, load_study
-from fhiradapter.store.landing import FolderLanding, Landing, MemoryLanding, fresh_folder, publish
+from fhiradapter.store.landing import FolderLanding, Landing, MemoryLanding, replacing
 
 __all__ = ["analyse", "build_cohort", "load_study", "map_resource", "map_to_folder", "write_report"]
 
@@ -105,11 +105,10 @@ def map_to_folder(
     of each resource type. Raises what `build_cohort` raises, and UsageError when other files are there.
     """
     folder = Path(folder)
-    unfinished = fresh_folder(folder)
-    landing = FolderLanding(unfinished, LANDED)
-    accounts = _assemble(landing, source, study, now, progress)
-    landing.close()
-    publish(unfinished, folder, LANDED)
+    with replacing(folder, LANDED) as unfinished:
+        landing = FolderLanding(unfinished, LANDED)
+        accounts = _assemble(landing, source, study, now, progress)
+        landing.close()
     return accounts
 
 

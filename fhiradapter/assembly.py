@@ -56,18 +56,19 @@ class Assembly:
         """
         issues = IssueRows(self.run_id)
         verdict, kinds = self._versions(issues)
+        merged = self._survivors(issues, verdict)
         settlement = Settlement(
             dropped=verdict.dropped,
             renamed=verdict.differing,
-            survivors=self._survivors(issues),
+            survivors=Translation.of(merged),
             panels=self._panel_translation(),
-            doses=self._doses(issues, verdict),
+            doses=self._doses(issues, verdict, merged),
         )
         for table in SCHEMAS:
             if settlement.touches(table):
                 self.landing.replace(table, _settled(self.landing, table, settlement))
         self._early(issues)
-        self._orphans(issues)
+        self._orphans(issues, merged)
         accounts = self._receipts.accounts(
             (kinds[place], reason) for place, reason in verdict.dropped.items()
         )
@@ -132,19 +133,19 @@ class Assembly:
                         found.setdefault(place, []).append((table, row))
         return found
 
-    def _survivors(self, issues: IssueRows) -> Translation:
+    def _survivors(self, issues: IssueRows, verdict: Verdict) -> dict[str, str]:
         replaced: dict[str, str] = {}
         for batch in self.landing.batches("subjects"):
             rows = batch.filter(pc.is_valid(batch.column("replaced_by")))
-            replaced |= dict(
-                zip(
-                    rows.column("subject_id").to_pylist(), rows.column("replaced_by").to_pylist(), strict=True
-                )
-            )
+            replaced |= {
+                row["subject_id"]: row["replaced_by"]
+                for row in rows.to_pylist()
+                if _place(row) not in verdict.dropped  # a newer version may have taken the merge back
+            }
         found, circles = survivors(replaced)
         for subject in sorted(circles):
             issues.add(Reason.MERGE_CYCLE, kind="Patient", identity=subject, subject=subject)
-        return Translation.of(found)
+        return found
 
     def _panel_translation(self) -> Translation:
         if not self._members:
@@ -155,23 +156,30 @@ class Assembly:
         members = pc.binary_join_element_wise(sources, pa.concat_arrays(self._members), "/")
         return Translation(members, panels)
 
-    def _doses(self, issues: IssueRows, verdict: Verdict) -> Translation:
+    def _doses(self, issues: IssueRows, verdict: Verdict, merged: dict[str, str]) -> Translation:
         doses: list[RelativeDose] = []
         weights: list[Weight] = []
         for batch in self.landing.batches("exposures"):
             rows = batch.filter(pc.is_valid(batch.column("dose_cells_per_kg")))
             for row in rows.to_pylist():
-                if Place(row["source"], row["source_file"], row["source_line"]) not in verdict.dropped:
-                    at = _microseconds(row["started_at"])
-                    doses.append(RelativeDose(row["row_id"], row["subject_id"], at, row["dose_cells_per_kg"]))
+                place, at = _place(row), _microseconds(row["started_at"])
+                if place not in verdict.dropped:
+                    number = verdict.differing.get(place)
+                    name = f"{row['row_id']}~{number}" if number else row["row_id"]
+                    subject = merged.get(row["subject_id"], row["subject_id"])
+                    doses.append(RelativeDose(name, subject, at, row["dose_cells_per_kg"]))
         if not doses:
             return Translation.of({})
         for batch in self.landing.batches("measurements"):
             rows = batch.filter(pc.fill_null(pc.equal(batch.column("concept"), "body_weight"), False))
             weights.extend(
-                Weight(row["subject_id"], _microseconds(row["measured_at"]), row["value"])
+                Weight(
+                    merged.get(row["subject_id"], row["subject_id"]),
+                    _microseconds(row["measured_at"]),
+                    row["value"],
+                )
                 for row in rows.to_pylist()
-                if Place(row["source"], row["source_file"], row["source_line"]) not in verdict.dropped
+                if _place(row) not in verdict.dropped
             )
         found, missing = absolute_doses(doses, weights)
         subjects = {dose.row_id: dose.subject for dose in doses}
@@ -212,11 +220,11 @@ class Assembly:
                         path=TIMES[table],
                     )
 
-    def _orphans(self, issues: IssueRows) -> None:
+    def _orphans(self, issues: IssueRows, merged: dict[str, str]) -> None:
         known: set[str] = set()
         for batch in self.landing.batches("subjects"):
             known.update(batch.column("subject_id").to_pylist())
-        for subject in sorted(self._horizon.subjects - known):
+        for subject in sorted({merged.get(subject, subject) for subject in self._horizon.subjects} - known):
             issues.add(Reason.ORPHAN_SUBJECT, kind="Patient", identity=subject, subject=subject)
 
 
@@ -228,6 +236,10 @@ def _settled(landing: Landing, table: str, settlement: Settlement) -> Iterator[p
 def _with(landing: Landing, issues: IssueRows) -> Iterator[pa.RecordBatch]:
     yield from landing.batches("issues")
     yield issues.batch()
+
+
+def _place(row: dict[str, Any]) -> Place:
+    return Place(row["source"], row["source_file"], row["source_line"] or 0)
 
 
 def _microseconds(moment: datetime | None) -> int | None:

@@ -10,7 +10,7 @@ from fhiradapter.reasons import QUARANTINED, Reason
 
 @dataclass
 class Verdict:
-    """What becomes of the copies of resources.
+    """What becomes of copies.
 
     `dropped` are places whose rows are dropped, with the reason; `differing` are the second, third, ...
     places of contents that differ under one version, with their number.

@@ -13,7 +13,7 @@ from fhiradapter.cohort.receipts import MAPPED, SCHEMA
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.fhir.decoding import Refusal, decode, inspect
 from fhiradapter.fhir.elements import AnyResource, Resource
-from fhiradapter.fhir.source import Batch
+from fhiradapter.fhir.source import Batch, Failure
 from fhiradapter.mappers.context import Context, Neighbours
 from fhiradapter.mappers.instants import instants
 from fhiradapter.mappers.outcome import NAMELESS, PROVENANCE, Deferred, Mapped, Note, Unusable
@@ -75,7 +75,7 @@ class Kernel:
         if batch.targets or batch.bases:
             context = context.within(Neighbours(batch.targets, batch.bases))
         for failure in batch.failures:
-            work.fail(failure.reason, failure.line, counted=failure.counted)
+            work.fail(failure)
         self._learn(batch, context)
         hazardous, ids = batch.hazardous, batch.ids
         with _without_collection():
@@ -217,13 +217,20 @@ class _Work:
             self._note([Note(refusal.reason, refusal.path, refusal.detail)], place)
         self._fates[place] = (MEANINGS[refusal.reason].disposition, refusal.reason)
 
-    def fail(self, reason: Reason, line: int | None, *, counted: bool) -> None:
-        """Take a file, line or entry that is no resource."""
-        kind = STAND_INS.get(reason, UNREADABLE)
-        place = self._head(kind, None, f"{NAMELESS}{self.file}:{line or 0}", line)
+    def fail(self, failure: Failure) -> None:
+        """Take a file, line or entry that is no resource; a deletion is the last version of one."""
+        reason, line, version = failure.reason, failure.line, failure.version
+        if version is None:
+            kind = STAND_INS.get(reason, UNREADABLE)
+            place = self._head(kind, None, f"{NAMELESS}{self.file}:{line or 0}", line)
+        else:
+            place = len(self._heads)
+            kind, own, number, updated = version
+            self._heads.append((kind, own, own, number, updated, line, self.file))
+            self._subjects.append(None)
         self._note([Note(reason)], place)
         self._fates[place] = (MEANINGS[reason].disposition, reason)
-        if not counted:
+        if not failure.counted:
             self._uncounted.append(place)
 
     def finish(self, run_id: str, rules: dict[str, str]) -> MappedBatch:
