@@ -21,7 +21,8 @@ from fhiradapter.cohort.weights import RelativeDose, Weight, absolute_doses
 from fhiradapter.engines.local import map_locally
 from fhiradapter.errors import AccountingError
 from fhiradapter.fhir.source import Source
-from fhiradapter.mappers.kernel import Kernel, Later, MappedBatch
+from fhiradapter.mappers.collected import Later, MappedBatch
+from fhiradapter.mappers.kernel import Kernel
 from fhiradapter.reasons import Reason
 from fhiradapter.store.landing import Landing
 from fhiradapter.store.spool import Spool

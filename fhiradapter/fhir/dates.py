@@ -50,11 +50,11 @@ class DateReader:
     """
 
     def __init__(self, time_zone: str | None) -> None:
-        self._zone = ZoneInfo(time_zone) if time_zone else None
+        self.zone = ZoneInfo(time_zone) if time_zone else None
         self._days: dict[str, int] = {}
         self._minutes: dict[str, int] = {}
         self._seconds: dict[str, int] = {}
-        self._offsets: dict[str, int] = {"Z": 0}
+        self.offsets: dict[str, int] = {"Z": 0}
         self._zone_offsets: dict[int, int] = {}
         self.known: dict[str | None, Moment] = {}
         self.remarks: dict[str | None, str] = {}
@@ -79,11 +79,11 @@ class DateReader:
         """Put a dateTime together from a day, a time of day and an offset that each were seen before."""
         try:
             seconds = self._days[text[:10]] + self._minutes[text[10:16]] + self._seconds[text[16:19]]
-            offset = self._offsets[text[19:]]
+            offset = self.offsets[text[19:]]
         except KeyError:
             return None
         seconds -= offset
-        if self._zone is not None:
+        if self.zone is not None:
             offset = self._zone_offset(seconds * SECOND)
         return new_tuple(Moment, (seconds * SECOND, "second", (seconds + offset) // DAY, text))
 
@@ -112,8 +112,8 @@ class DateReader:
             day, precision = _calendar_day(text), "day"
         number = day.toordinal() - EPOCH_DAY
         at = number * DAY * SECOND
-        if self._zone is not None:
-            at -= _offset_of(datetime(day.year, day.month, day.day, tzinfo=self._zone)) * SECOND
+        if self.zone is not None:
+            at -= _offset_of(datetime(day.year, day.month, day.day, tzinfo=self.zone)) * SECOND
         return Moment(at, precision, number if precision == "day" else None, sent)
 
     def _parse_date_time(self, text: str, sent: str) -> Moment:
@@ -132,11 +132,11 @@ class DateReader:
             # FHIR requires an offset with a time; systems that store local time leave it out.
             self.remarks[sent] = "no_zone"
             local = EPOCH + timedelta(days=day, seconds=clock)
-            offset = _offset_of(local.replace(tzinfo=self._zone)) if self._zone is not None else 0
+            offset = _offset_of(local.replace(tzinfo=self.zone)) if self.zone is not None else 0
         if not fraction and match[2] and split == 19 and text[10] == "T":
             self._remember(text, day, clock, offset)
         at = (day * DAY + clock - offset) * SECOND + fraction
-        local_offset = self._zone_offset(at) if self._zone is not None else offset
+        local_offset = self._zone_offset(at) if self.zone is not None else offset
         return Moment(at, "second", (at // SECOND + local_offset) // DAY, sent)
 
     def _remember(self, text: str, day: int, clock: int, offset: int) -> None:
@@ -147,7 +147,7 @@ class DateReader:
         self._days[text[:10]] = day * DAY
         self._minutes[text[10:16]] = clock - clock % 60
         self._seconds[text[16:19]] = clock % 60
-        self._offsets[text[19:]] = offset
+        self.offsets[text[19:]] = offset
 
     def _zone_offset(self, at: int) -> int:
         quarter = at // QUARTER
@@ -156,7 +156,7 @@ class DateReader:
             if len(self._zone_offsets) > MEMORY:
                 self._zone_offsets.clear()
             moment = (EPOCH + timedelta(microseconds=quarter * QUARTER)).replace(tzinfo=UTC)
-            offset = self._zone_offsets[quarter] = _offset_of(moment.astimezone(self._zone))
+            offset = self._zone_offsets[quarter] = _offset_of(moment.astimezone(self.zone))
         return offset
 
 

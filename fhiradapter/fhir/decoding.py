@@ -52,6 +52,15 @@ def decode(content: bytes) -> Resource | Refusal:
     return resource
 
 
+def decode_lines(text: bytes, count: int) -> list[Resource] | None:
+    """Return the resources of a text of so many lines; None when one of the lines is none."""
+    try:
+        resources: list[Resource] = _decoder.decode_lines(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return resources if len(resources) == count else None
+
+
 def is_hazardous(content: bytes) -> bool:
     """Return True when bytes, of one resource or of many, need the complete look of `inspect`."""
     return (

@@ -87,28 +87,38 @@ class Reader:
         if not text:
             return
         # Files that were put together keep the mark that each of them began with.
-        lines = (text.replace(b"\n" + BOM, b"\n") if BOM in text else text).split(b"\n")
+        marked = BOM in text
+        lines = (text.replace(b"\n" + BOM, b"\n") if marked else text).split(b"\n")
         if not lines[-1]:
             lines.pop()
         numbers = range(number, number + len(lines))
-        failures: list[Failure] = []
-        bundles: list[int] = []
-        longest = max(map(len, lines), default=0)
-        # Bundles are among the longest lines or the text has none; either look costs little.
-        if longest > self.resource_bytes or b'"Bundle"' in text:
-            for index, line in enumerate(lines):
-                if is_bundle(line):
-                    bundles.append(index)
-                elif len(line) > self.resource_bytes:
-                    failures.append(Failure(Reason.TOO_LARGE, numbers[index], True))
-                    lines[index] = b""
-        parts = {index: lines[index] for index in bundles}
-        for index in bundles:
-            lines[index] = b""
-        yield Batch(name, lines, numbers, is_hazardous(text), failures=tuple(failures), bytes_read=len(text))
-        for index, bundle in parts.items():
+        bundles, large = self._take_out(lines, text)
+        yield Batch(
+            name,
+            lines,
+            numbers,
+            is_hazardous(text),
+            failures=tuple(Failure(Reason.TOO_LARGE, numbers[index], True) for index in large),
+            bytes_read=len(text),
+            text=None if marked or bundles or large else text,
+        )
+        for index, bundle in bundles.items():
             for batch in batches_of_bundle(bundle, name, numbers[index]):
                 yield from self._within_limit(batch)
+
+    def _take_out(self, lines: list[bytes], text: bytes) -> tuple[dict[int, bytes], list[int]]:
+        """Take Bundles and too large resources out of the lines; either look costs little."""
+        bundles: dict[int, bytes] = {}
+        large: list[int] = []
+        if max(map(len, lines), default=0) > self.resource_bytes or b'"Bundle"' in text:
+            for index, line in enumerate(lines):
+                if is_bundle(line):
+                    bundles[index] = line
+                elif len(line) > self.resource_bytes:
+                    large.append(index)
+            for index in (*bundles, *large):
+                lines[index] = b""
+        return bundles, large
 
 
 def _beginning(stream: Iterator[Portion]) -> tuple[bytes, bool, int]:

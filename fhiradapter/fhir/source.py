@@ -44,6 +44,8 @@ class Batch:
     ids: Mapping[int, str] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     bytes_read: int = 0
+    text: bytes | None = None
+    """The lines as they stand in the file, where none was taken out."""
 
 
 class Source(Protocol):

@@ -161,9 +161,11 @@ def _shared(
     specimen = method = performer = encounter = None
     if observation.performer is not ABSENT:
         sent = observation.performer
-        performer = context.performers.known.get(b"" + sent)
-        if performer is None:
-            performer = context.performers.read(sent, "Observation.performer") or None
+        performer = (
+            context.performers.known.get(b"" + sent)
+            or context.performers.read(sent, "Observation.performer")
+            or None
+        )
     place = observation.encounter or observation.context
     if place is not None:
         encounter = context.encounters.get(place.reference)

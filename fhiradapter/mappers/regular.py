@@ -1,29 +1,31 @@
 """Regular results: columns of Observations of which every part was met before.
 
-Most of a laboratory's results differ from their neighbours in id, subject, time and number alone. For these the
-columns are made by look-ups in the memories that the mapper of single Observations fills, without a step of
-Python for each row. Whatever is missing there, or unusual, is left to that mapper, so that no rule stands in
-two places.
+Most of a laboratory's results differ from their neighbours in id, subject, time and number alone. For these
+the columns are made by look-ups in the memories that the mapper of single Observations fills, without steps
+of Python for each row. Whatever is missing there, or unusual, is left to that mapper, so that no rule stands
+in two places.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import compress, repeat
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fhiradapter.fhir.datatypes import ABSENT
+from fhiradapter.fhir.datatypes import ABSENT, Quantity
 from fhiradapter.fhir.elements import Observation, Resource
+from fhiradapter.mappers.columns import DAY, TEXT
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.limits import NO_LIMITS
 from fhiradapter.mappers.observation import OWN, USED
-from fhiradapter.mappers.outcome import Note
+from fhiradapter.mappers.outcome import Note, Unusable
+from fhiradapter.mappers.quantities import UnitUse, Value
 
 INSTANT = pa.timestamp("us", tz="UTC")
-CENTURY = -1_893_456_000_000_000  # 1910-01-01: what is earlier may stand for "unknown"
-SUBSETTED = "SUBSETTED"
+EARLIEST = -1_893_456_000_000_000  # 1910-01-01: a date before it may stand for "unknown"
+WITH_ZONE = frozenset({20, 25})  # lengths of 2024-03-01T09:30:00Z and 2024-03-01T09:30:00+01:00
 
 _parts = attrgetter(
     "id",
@@ -36,7 +38,7 @@ _parts = attrgetter(
     "performer",
     "encounter",
     "reference_range",
-    # The rest makes an Observation irregular.
+    # An Observation that has one of these is irregular.
     "context",
     "focus",
     "component",
@@ -47,21 +49,42 @@ _parts = attrgetter(
     "implicit_rules",
     "contained",
 )
-_quantity = attrgetter("code", "unit", "system", "comparator", "value")
-_number = attrgetter("value")
+PARTS = 10  # of them those that a regular Observation may have
+_quantity = attrgetter("comparator", "code", "unit", "system", "value")
 _reference = attrgetter("reference")
-_bytes = b"".__add__  # of a Raw: its bytes, without a call into Python
+_offset = itemgetter(slice(19, None))
+_bytes = b"".__add__  # the bytes of a Raw, without a call into Python
 
 
 class Regular(NamedTuple):
-    """Columns of regular Observations; `places` are their positions among the resources."""
+    """Regular Observations in columns; `places` are their positions among the resources."""
 
     places: list[int]
     ids: Sequence[str]
     metas: Sequence[Any]
     subjects: Sequence[str]
-    columns: list[Any]
-    """The columns of a measurement without provenance, as sequences or Arrow arrays."""
+    columns: list[Sequence[Any] | pa.Array]
+    """The columns of a measurement after those of provenance."""
+
+
+class _Candidates:
+    """Columns of the resources that are still taken for regular; the first holds their positions."""
+
+    def __init__(self, columns: Iterable[Sequence[Any]]) -> None:
+        self.columns = list(columns)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def keep(self, mask: Iterable[Any]) -> None:
+        """Go on with those for which the mask is true."""
+        wanted = list(mask)
+        if not all(wanted):
+            self.columns = [list(compress(column, wanted)) for column in self.columns]
+
+    def add(self, *columns: Sequence[Any]) -> None:
+        """Add columns, one entry for each that is left."""
+        self.columns.extend(columns)
 
 
 def regular_results(resources: Sequence[Resource], context: Context) -> Regular | None:
@@ -69,53 +92,150 @@ def regular_results(resources: Sequence[Resource], context: Context) -> Regular 
 
     A resource is regular when the mapper of Observations would return one row and no notes.
     """
-    chosen = _Chosen(list(range(len(resources))), [list(map(type, resources)), list(resources)])
-    chosen.keep(kind is Observation for kind in chosen.columns[0])
-    if not chosen.places:
+    kinds = list(map(type, resources))
+    left = _Candidates([range(len(resources)), resources])
+    left.keep([kind is Observation for kind in kinds])
+    if not len(left):
         return None
-    chosen.columns = [list(column) for column in zip(*map(_parts, chosen.columns[1]), strict=True)]
-    _keep_plain(chosen)
-    when = _keep_dated(chosen, context)
-    if when is None or not chosen.places:
+    left = _Candidates([left.columns[0], *zip(*map(_parts, left.columns[1]), strict=True)])
+    _keep_plain(left)
+    _keep_known(left, context)
+    if not len(left):
         return None
-    return _look_up(chosen, context)
+    return _in_columns(left, context)
 
 
-class _Chosen:
-    """Positions and columns of the resources that are still taken for regular."""
-
-    def __init__(self, places: list[int], columns: list[list[Any]]) -> None:
-        self.places = places
-        self.columns = columns
-
-    def keep(self, mask: Iterable[bool]) -> None:
-        """Go on with those for which the mask is true."""
-        wanted = list(mask)
-        if all(wanted):
-            return
-        self.places = list(compress(self.places, wanted))
-        self.columns = [list(compress(column, wanted)) for column in self.columns]
-
-
-def _keep_plain(chosen: _Chosen) -> None:
+def _keep_plain(left: _Candidates) -> None:
     """Go on with those that have what every result has, and nothing that only some have."""
-    for column in chosen.columns[10:]:
-        if column.count(None) < len(column):
-            chosen.keep([all(value is None for value in row) for row in zip(*chosen.columns[10:], strict=True)])
-            break
-    del chosen.columns[10:]
-    ids, metas, status, _, subject, text, quantity, *_ = chosen.columns
-    if not USED.issuperset(status) or None in ids or None in subject or None in text or None in quantity:
-        chosen.keep(
+    rare = left.columns[PARTS + 1 :]
+    del left.columns[PARTS + 1 :]
+    if any(column.count(None) < len(column) for column in rare):
+        left.keep([row.count(None) == len(row) for row in zip(*rare, strict=True)])
+    _, ids, _, statuses, _, subjects, times, quantities, *_ = left.columns
+    if not USED.issuperset(statuses) or any(None in column for column in (ids, subjects, times, quantities)):
+        left.keep(
             [
-                row[2] in USED and None not in (row[0], row[4], row[5], row[6])
-                for row in zip(*chosen.columns, strict=True)
+                status in USED and None not in needed
+                for status, *needed in zip(statuses, ids, subjects, times, quantities, strict=True)
             ]
         )
-    metas = chosen.columns[1]
-    if any(meta is not None and meta.tag is not None for meta in metas):
-        chosen.keep([meta is None or not _is_subset(meta) for meta in metas])
+    metas = left.columns[2]
+    left.keep([meta is None or meta.tag is None or not _is_subset(meta) for meta in metas])
 
 
 def _is_subset(meta: Any) -> bool:
-    return any(tag.code == SUBSETTED for tag in meta.tag or ())
+    return any(tag.code == "SUBSETTED" for tag in meta.tag)
+
+
+def _keep_known(left: _Candidates, context: Context) -> None:
+    """Look up code, subject, encounter, performer, unit, number and limits; go on where all are known."""
+    _, _, _, _, codes, subjects, times, quantities, performers, encounters, ranges = left.columns
+    meanings = list(map(context.codes.known.get, map(_bytes, codes)))
+    subject_ids = list(map(context.subjects.get, map(_reference, subjects)))
+    places = [place if place is None else context.encounters.get(place.reference, 0) for place in encounters]
+    performer_texts = list(map(context.performers.known.get, map(_bytes, performers)))
+    left.add(meanings, subject_ids, places, performer_texts)
+    offsets = {offset: offset in context.dates.offsets for offset in set(map(_offset, times))}
+    left.keep(
+        [
+            meaning is not None
+            and not meaning[1]
+            and subject is not None
+            and place != 0
+            and (performer is not None or sent is ABSENT)
+            and len(time) in WITH_ZONE
+            and time[10] == "T"
+            and offsets[time[19:]]
+            for meaning, subject, place, performer, sent, time in zip(
+                meanings, subject_ids, places, performer_texts, performers, times, strict=True
+            )
+        ]
+    )
+    quantities, ranges = left.columns[7], left.columns[10]
+    coded = [meaning[0] for meaning in left.columns[11]]
+    known = context.quantities.uses.get
+    parts = list(map(_quantity, quantities))
+    uses = [
+        known((one[0], one[2], part[1], part[2], part[3])) if part[0] is None else None
+        for one, part in zip(coded, parts, strict=True)
+    ]
+    values = [
+        None if use is None else use.values.get(b"" + part[4]) or _value(use, quantity, context)
+        for use, part, quantity in zip(uses, parts, quantities, strict=True)
+    ]
+    limits = [
+        NO_LIMITS if sent is ABSENT else (use.limits.get(b"" + sent) if use is not None else None)
+        for use, sent in zip(uses, ranges, strict=True)
+    ]
+    left.add(coded, values, limits)
+    left.keep([value is not None and limit is not None for value, limit in zip(values, limits, strict=True)])
+
+
+def _value(use: UnitUse, quantity: Quantity, context: Context) -> Value | None:
+    """Return a number that was not met before, None when there is something to say about it."""
+    notes: list[Note] = []
+    try:
+        value = context.quantities.read(quantity, use, OWN[0], notes)
+    except Unusable:
+        return None
+    return value if not notes and value.source_value is not None else None
+
+
+def _instants(left: _Candidates, now: int) -> pa.Array | None:
+    """Return the times of those whose time is one like most; None when none is left."""
+    for attempt in (_castable, None):
+        try:
+            at = pa.array(left.columns[6], TEXT).cast(INSTANT)
+            break
+        except pa.ArrowInvalid:
+            # A leap second, 24:00 or 31 February: the mapper of single Observations says what it is.
+            if attempt is None:
+                return None
+            left.keep(map(attempt, left.columns[6]))
+    span = pc.min_max(at.cast(pa.int64())).as_py()
+    if len(left) and (span["min"] < EARLIEST or span["max"] > now):
+        left.keep([EARLIEST <= one <= now for one in at.cast(pa.int64()).to_pylist()])
+        at = pa.array(left.columns[6], TEXT).cast(INSTANT)
+    return at if len(left) else None
+
+
+def _castable(text: str) -> bool:
+    try:
+        pa.scalar(text, TEXT).cast(INSTANT)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _in_columns(left: _Candidates, context: Context) -> Regular | None:
+    """Return the columns of those that are left."""
+    at = _instants(left, context.now)
+    if at is None:
+        return None
+    texts = pa.array(left.columns[6], TEXT)
+    if context.dates.zone is None:
+        days = pc.utf8_slice_codeunits(texts, 0, 10).cast(DAY)
+    else:
+        local = at.cast(pa.timestamp("us", tz=context.dates.zone.key))
+        days = pc.local_timestamp(local).cast(DAY)
+    places, ids, metas, statuses, *_ = left.columns
+    _, subjects, encounters, performers, coded, values, limits = left.columns[11:]
+    count = len(left)
+    nothing = pa.nulls(count, TEXT)
+    columns = [
+        *zip(*coded, strict=True),
+        statuses,
+        at,
+        pa.repeat(pa.scalar("second", TEXT), count),
+        days,
+        texts,
+        pa.nulls(count, INSTANT),
+        *zip(*values, strict=True),
+        *zip(*limits, strict=True),
+        nothing,  # specimen
+        nothing,  # method
+        [performer or None for performer in performers],
+        encounters,
+        nothing,  # parent
+    ]
+    return Regular(list(places), ids, metas, subjects, columns)
