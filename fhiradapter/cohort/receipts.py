@@ -100,9 +100,17 @@ class Receipts:
 def copies(
     receipts: Iterable[pa.RecordBatch], repeated: frozenset[int]
 ) -> dict[tuple[str, str, str], list[Copy]]:
-    """Return (source, type, id) to its receipts, for the resources that came more than once."""
+    """Return (source, type, id) to its receipts, for the resources that came more than once.
+
+    They are in the order of the input, also where one had to wait for others to be mapped.
+    """
     found: dict[tuple[str, str, str], list[Copy]] = {}
+    files: dict[tuple[str, str], int] = {}
     for batch in receipts:
+        for file in zip(
+            batch.column("source").to_pylist(), batch.column("source_file").to_pylist(), strict=True
+        ):
+            files.setdefault(file, len(files))
         ids = zip(
             *(batch.column(name).to_pylist() for name in ("source", "resource_type", "resource_id")),
             strict=True,
@@ -117,4 +125,6 @@ def copies(
             )
             version, fate = row.column("version_id")[0].as_py(), row.column("disposition")[0].as_py()
             found.setdefault(key, []).append(Copy(place, updated, version, fate))
+    for received in found.values():
+        received.sort(key=lambda copy: (files[copy.place.source, copy.place.file], copy.place.line))
     return {key: received for key, received in found.items() if len(received) > 1}

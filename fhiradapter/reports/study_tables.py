@@ -20,7 +20,7 @@ def baseline_table(results: Results) -> Table | None:
     rows: list[Row] = []
     previous = None
     for line in results.cohort.baseline_table:
-        unit = f", {plain(line.unit)}" if line.unit else ""
+        unit = f", {plain(line.unit)}" if line.unit and line.unit not in line.name else ""
         name = f"{label(plain(line.name))}{unit}"
         if line.level is not None and line.name != previous:
             rows.append((Cell(text=name, kind="group"), "", "", ""))

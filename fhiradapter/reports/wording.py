@@ -39,6 +39,8 @@ LABELS = {
     "time": "Slope per month",
 }
 
+AT_BASELINE = " at baseline"
+
 TIME_ORIGINS = {
     "first_dose": "first dose",
     "first_score": "first score",
@@ -51,9 +53,16 @@ def label(name: str) -> str:
 
     >>> label("during"), label("male"), label("Anti-HLA antibodies")
     ('During treatment', 'Male', 'Anti-HLA antibodies')
+    >>> label("nfl_serum_plasma:plasma at baseline")
+    'Neurofilament light in plasma at baseline'
     """
     if name in LABELS:
         return LABELS[name]
+    if name.endswith(AT_BASELINE):
+        return label(name.removesuffix(AT_BASELINE)) + AT_BASELINE
+    concept, colon, matrix = name.partition(":")
+    if colon and concept in LABELS:
+        return f"{LABELS[concept]} in {matrix}"
     if re.fullmatch(r"[a-z0-9_ ,-]+", name):
         words = name.replace("_", " ")
         return words[:1].upper() + words[1:]
