@@ -56,7 +56,7 @@ class Settlement:
 
     def touches(self, table: str) -> bool:
         """Return True when rows of a table may change."""
-        changes = bool(self.dropped or self.renamed or (self.survivors and table != "subjects"))
+        changes = bool(self.dropped or self.renamed or self.survivors)
         return (
             changes
             or (table == "measurements" and bool(self.panels))
@@ -69,8 +69,9 @@ class Settlement:
             batch = self._without_dropped(batch)
         if self.renamed:
             batch = self._with_numbers(batch)
-        if self.survivors and table != "subjects":
-            batch = self.survivors.apply(batch, key="subject_id", changed="subject_id")
+        if self.survivors:
+            changed = "replaced_by" if table == "subjects" else "subject_id"
+            batch = self.survivors.apply(batch, key="subject_id", changed=changed)
         if table == "measurements" and self.panels:
             batch = self.panels.apply(batch, key="row_id", changed="parent_id")
         if table == "exposures" and self.doses:
