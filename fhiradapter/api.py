@@ -14,14 +14,6 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from fhiradapter.analysis.baseline import derive_cohort_summary
-from fhiradapter.analysis.biomarkers import derive_biomarkers
-from fhiradapter.analysis.exposure import derive_exposure
-from fhiradapter.analysis.progression import derive_progression
-from fhiradapter.analysis.quality import derive_quality
-from fhiradapter.analysis.safety import derive_safety
-from fhiradapter.analysis.scores import derive_scores
-from fhiradapter.analysis.timeline import derive_timeline
 from fhiradapter.assembly import LANDED, Assembly, Progress
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
@@ -151,6 +143,16 @@ def analyse(cohort: Cohort, study: Study) -> Results:
     >>> results.cohort.n
     0
     """
+    # Imported here: scipy takes a second to load, and mapping does without it.
+    from fhiradapter.analysis.baseline import derive_cohort_summary
+    from fhiradapter.analysis.biomarkers import derive_biomarkers
+    from fhiradapter.analysis.exposure import derive_exposure
+    from fhiradapter.analysis.progression import derive_progression
+    from fhiradapter.analysis.quality import derive_quality
+    from fhiradapter.analysis.safety import derive_safety
+    from fhiradapter.analysis.scores import derive_scores
+    from fhiradapter.analysis.timeline import derive_timeline
+
     catalogue = catalogue_of(study)
     scores = derive_scores(cohort, study)
     timeline = derive_timeline(cohort, study, scores=scores)
@@ -210,7 +212,9 @@ def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, S
         found = []
         for one in study.sources:
             if not one.path:
-                raise SettingsError(f"source {one.name!r} has no path in the study file")
+                raise SettingsError(
+                    f"nothing to read: the call gives no source, and source {one.name!r} no path"
+                )
             found.append((one, files(tuple(study.folder / path for path in one.path))))
         if not found:
             raise SettingsError("the study file names no [[sources]] and the call gives none")

@@ -71,17 +71,17 @@ def analyse(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT_DIR", help="What `map` or `run` wrote.")],
     study: Annotated[Path, typer.Option(metavar="STUDY.toml", help="The study file.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write results.json.")],
+    as_json: AsJson = False,
 ) -> None:
     """Compute the results of a cohort that is already mapped."""
     from fhiradapter.api import analyse as compute
-    from fhiradapter.console import data
     from fhiradapter.settings import load_study
     from fhiradapter.store.directory import read_cohort
 
     results = compute(read_cohort(cohort), load_study(study))
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_bytes(results.to_json())
-    data.print(f"results: {out / 'results.json'}", soft_wrap=True)
+    _print_files({"results": out / "results.json"}, as_json=as_json)
 
 
 @app.command()
@@ -90,11 +90,11 @@ def report(
         Path, typer.Argument(metavar="RESULTS_DIR", help="The folder that holds results.json.")
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The report to write, such as report.html.")],
+    as_json: AsJson = False,
 ) -> None:
     """Write the report of results that are already computed."""
     import msgspec
 
-    from fhiradapter.console import data
     from fhiradapter.reports.registry import write_report
     from fhiradapter.results import Results
 
@@ -105,7 +105,7 @@ def report(
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise UsageError(f"{path}: is not a results.json of this version; run `analyse` again") from error
-    data.print(f"report: {write_report(read, out)}", soft_wrap=True)
+    _print_files({"report": write_report(read, out)}, as_json=as_json)
 
 
 @app.command()
@@ -220,10 +220,19 @@ def _show(made: "Run", *, as_json: bool) -> None:
         print_accounts(made.accounting)
         print_issues(made.issues)
         data.print()
-        for name, path in files.items():
-            data.print(f"{name + ':':<9}{path}", soft_wrap=True, markup=False)
+        _print_files(files, as_json=False)
     if made.partial:
         raise PartialError("; ".join(made.partial))
+
+
+def _print_files(files: dict[str, Path], *, as_json: bool) -> None:
+    from fhiradapter.console import data
+
+    if as_json:
+        _print_json({name: str(path) for name, path in files.items()})
+        return
+    for name, path in files.items():
+        data.print(f"{name + ':':<9}{path}", soft_wrap=True, markup=False)
 
 
 def _print_json(content: Any) -> None:

@@ -46,7 +46,10 @@ class Source(Section):
     ] = None
     site: Annotated[str | None, Field(description="Site overlay, relative to the study file")] = None
     time_zone: Annotated[str | None, Field(description="IANA name; local days are counted in it")] = None
-    fhir_version: Literal["STU3", "R4", "R4B", "R5"] | None = None
+    fhir_version: Annotated[
+        Literal["STU3", "R4", "R4B", "R5"] | None,
+        Field(description="Version that `map_resource` checks by; mapping tells versions apart by the data"),
+    ] = None
 
 
 class Limits(Section):

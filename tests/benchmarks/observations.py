@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 TESTS = (
-    ("1742-6", "Alanine aminotransferase [Enzymatic activity/volume] in Serum or Plasma", "U/L", 5, 60, 7, 56),
-    ("2160-0", "Creatinine [Mass/volume] in Serum or Plasma", "mg/dL", 0.5, 1.4, 0.6, 1.2),
-    ("718-7", "Hemoglobin [Mass/volume] in Blood", "g/dL", 11, 17, 12, 16),
-    ("777-3", "Platelets [#/volume] in Blood by Automated count", "10*3/uL", 120, 420, 150, 400),
-    ("2951-2", "Sodium [Moles/volume] in Serum or Plasma", "mmol/L", 130, 148, 135, 145),
-    ("1975-2", "Bilirubin.total [Mass/volume] in Serum or Plasma", "mg/dL", 0.2, 1.8, 0.1, 1.2),
+    ("1742-6", "Alanine aminotransferase [Enzymatic activity/volume] in Serum or Plasma", "U/L", 5, 60, 56),
+    ("2160-0", "Creatinine [Mass/volume] in Serum or Plasma", "mg/dL", 0.5, 1.4, 1.2),
+    ("718-7", "Hemoglobin [Mass/volume] in Blood", "g/dL", 11, 17, 16),
+    ("777-3", "Platelets [#/volume] in Blood by Automated count", "10*3/uL", 120, 420, 400),
+    ("2951-2", "Sodium [Moles/volume] in Serum or Plasma", "mmol/L", 130, 148, 145),
+    ("1975-2", "Bilirubin.total [Mass/volume] in Serum or Plasma", "mg/dL", 0.2, 1.8, 1.2),
 )
 CATEGORY = [
     {
@@ -31,12 +31,12 @@ def lab_observations(count: int, *, seed: int = 1, subjects: int = 2_000) -> Ite
     draw = random.Random(seed)
     start = datetime(2022, 1, 1, tzinfo=UTC)
     for number in range(count):
-        code, display, unit, low, high, normal_low, normal_high = draw.choice(TESTS)
+        code, display, unit, low, high, normal_high = draw.choice(TESTS)
         when = start + timedelta(seconds=draw.randrange(3 * 365 * 86_400))
         text = when.strftime("%Y-%m-%dT%H:%M:%SZ")
         normal = {
             side: {"value": limit, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
-            for side, limit in (("low", normal_low), ("high", normal_high))
+            for side, limit in (("low", low), ("high", normal_high))
         }
         resource = {
             "resourceType": "Observation",

@@ -1,4 +1,4 @@
-"""Regular results are mapped column by column, and come out as the mapper of single Observations maps them."""
+"""Regular results are mapped column by column, and come out as the mapper of single ones maps them."""
 
 import json
 import random
