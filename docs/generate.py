@@ -49,9 +49,9 @@ def issue_reasons() -> str:
     lines = [
         NOTE,
         "# Issues\n",
-        "Every resource or value that could not be used as it was sent is a row of `issues`. *quarantined*: not"
-        " in the cohort, and somebody should look; *ignored*: left out by a rule; *flagged*: in the cohort, with"
-        " this remark.\n",
+        "Every resource or value that could not be used as it was sent is a row of `issues`. *quarantined*:"
+        " not in the cohort, and somebody should look; *ignored*: left out by a rule; *flagged*: in the cohort,"
+        " with this remark.\n",
         "| reason | what becomes of it | severity | what it means, and what to do |",
         "|---|---|---|---|",
     ]

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 import pyarrow as pa
+from pydantic import ValidationError
 
 from fhiradapter.assembly import LANDED, Assembly, Progress
 from fhiradapter.cohort.accounting import TypeAccount
@@ -175,10 +176,11 @@ def analyse(cohort: Cohort, study: Study) -> Results:
 
 def anonymous_study(*, site: str | None = None, time_zone: str | None = None) -> Study:
     """Return a study that says nothing but how to read: for mapping without a study file."""
-    return Study(
-        study=StudyCard(id="unnamed", title="Mapping without a study file"),
-        sources=[SourceSettings(site=site, time_zone=time_zone)],
-    )
+    try:
+        source = SourceSettings(site=site, time_zone=time_zone)
+    except ValidationError as error:
+        raise SettingsError(f"time zone {time_zone!r}: {error.errors()[0]['msg']}") from error
+    return Study(study=StudyCard(id="unnamed", title="Mapping without a study file"), sources=[source])
 
 
 def catalogue_of(study: Study) -> Catalogue:

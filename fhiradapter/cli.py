@@ -23,6 +23,24 @@ app = typer.Typer(
     epilog="Exit codes: 0 complete, 1 unexpected, 2 usage, 3 settings or definitions, 4 partial.",
 )
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fhiradapter {version('fhiradapter')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """From FHIR to a traceable trial cohort, progression slopes and safety tables."""
+
+
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Site = Annotated[Path | None, typer.Option(metavar="FILE", help="Site overlay with local codes and units.")]
@@ -171,17 +189,23 @@ def check(
 
 
 def main() -> None:
-    """Run the command; an error of fhiradapter becomes one line and its exit code."""
+    """Run the command; an error of fhiradapter or of the file system becomes one line and an exit code."""
     try:
         app(standalone_mode=True)
     except FhirAdapterError as error:
-        from rich.markup import escape
-
-        from fhiradapter.console import talk
-
-        label = "partial" if isinstance(error, PartialError) else "error"
-        talk.print(f"[bold red]{label}:[/] {escape(str(error))}", soft_wrap=True)
+        _say("partial" if isinstance(error, PartialError) else "error", str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        _say("error", f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+        sys.exit(FhirAdapterError.exit_code)
+
+
+def _say(label: str, message: str) -> None:
+    from rich.markup import escape
+
+    from fhiradapter.console import talk
+
+    talk.print(f"[bold red]{label}:[/] {escape(message)}", soft_wrap=True)
 
 
 @contextmanager

@@ -18,7 +18,8 @@ SECONDS_BETWEEN_LINES = 10
 
 # Data goes to stdout, so that it can be piped; everything else goes to stderr.
 talk = Console(stderr=True, highlight=False)
-data = Console(highlight=False)
+# Where nobody looks at the width, nothing is cut.
+data = Console(highlight=False, width=None if sys.stdout.isatty() else 220)
 
 
 class ProgressView:
@@ -106,7 +107,9 @@ def print_code_counts(counts: "list[CodeCount]") -> None:
     """Print codes and units with their counts; what is not mapped or not converted comes first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("code", "display", "unit", "mapped to", "rows"):
-        table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if name == "rows" else "left", overflow="fold", no_wrap=name == "code"
+        )
     for row in counts:
         concept = row.concept or "(not mapped)"
         if row.concept and not row.converted:

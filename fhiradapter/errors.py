@@ -6,9 +6,8 @@
     ├── UsageError                  2  the call itself is wrong: a path that is not there, an unknown option
     ├── SettingsError               3  the study file is wrong
     │   └── DefinitionsError        3  a file in mappings/ or a site overlay is wrong
-    ├── PartialError                4  the work ended, but not all of it could be done
-    │   └── AccountingError         4  received is not mapped + quarantined + ignored
-    └── ResourceError               4  one resource was refused by a library call
+    └── PartialError                4  the work ended, but not all of it could be done
+        └── AccountingError         4  received is not mapped + quarantined + ignored
 
 Messages name a resource by type and id and a file by name and line, never by content.
 """
@@ -44,7 +43,3 @@ class PartialError(FhirAdapterError):
 
 class AccountingError(PartialError):
     """For one resource type, received is not mapped + quarantined + ignored."""
-
-
-class ResourceError(PartialError):
-    """A resource handed to the library is not valid FHIR; the message has no patient content."""

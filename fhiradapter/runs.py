@@ -10,19 +10,22 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 
-from fhiradapter.api import analyse, catalogue_of, map_to_folder, study_hash, versions
-from fhiradapter.assembly import Progress
+from fhiradapter.api import analyse, catalogue_of, map_to_folder, sources_of, study_hash, versions
+from fhiradapter.assembly import LANDED, Progress
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.schema import SCHEMAS
-from fhiradapter.fhir.files import list_files
+from fhiradapter.fhir.files import FileSource, list_files
 from fhiradapter.reasons import Reason
 from fhiradapter.reports.registry import write_report
 from fhiradapter.results import Results
 from fhiradapter.settings import Study
 from fhiradapter.store.directory import read_cohort
+from fhiradapter.store.landing import refuse_strangers
 
 # Files that could not be read to their end make a run partial, whatever else went well.
 LOST_FILES = (Reason.UNREADABLE_FILE, Reason.TRUNCATED_FILE)
+
+MADE_OF_A_COHORT = ("results.json", "report.html", "run.json")
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,14 @@ def map_study(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Map sources to cohort/ and write run.json; without `source` those of the study file."""
+    """Map sources to cohort/ and write run.json; without `source` those of the study file.
+
+    What an earlier run wrote beside its cohort is gone before this one begins, so that a run that fails
+    leaves no report of other data. A run that cannot begin leaves everything as it was.
+    """
     begun = now or datetime.now(UTC)
     out = Path(folder)
+    _clear(out, source, study)
     accounting = map_to_folder(source, study, out / "cohort", now=now, progress=progress)
     issues = count_issues(out / "cohort")
     partial = shortcomings(accounting, issues, study.limits.quarantined_percent)
@@ -82,6 +90,17 @@ def map_study(
     }
     (out / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
     return Run(out, accounting, issues, partial)
+
+
+def _clear(folder: Path, source: Any, study: Study) -> None:
+    """Remove what was made of an older cohort, once it is known that the sources are there."""
+    catalogue_of(study)
+    refuse_strangers(folder / "cohort", LANDED)
+    for _, one in sources_of(study, source):
+        if isinstance(one, FileSource):
+            list_files(one.paths)
+    for name in MADE_OF_A_COHORT:
+        (folder / name).unlink(missing_ok=True)
 
 
 def shortcomings(

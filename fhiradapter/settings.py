@@ -2,8 +2,10 @@
 
 import tomllib
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -46,6 +48,15 @@ class Source(Section):
     ] = None
     site: Annotated[str | None, Field(description="Site overlay, relative to the study file")] = None
     time_zone: Annotated[str | None, Field(description="IANA name; local days are counted in it")] = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, name: str | None) -> str | None:
+        try:
+            return ZoneInfo(name).key if name else None
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("unknown time zone; write a name such as Europe/Berlin") from None
+
     fhir_version: Annotated[
         Literal["STU3", "R4", "R4B", "R5"] | None,
         Field(description="Version that `map_resource` checks by; mapping tells versions apart by the data"),
@@ -216,5 +227,22 @@ def load_study(path: str | Path) -> Study:
     try:
         return Study.model_validate({**content, "folder": file.resolve().parent})
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
-        raise SettingsError(f"{file}: {wrong}") from error
+        raise SettingsError(f"{file}: {'; '.join(map(_complaint, error.errors()))}") from error
+
+
+def _complaint(part: Any) -> str:
+    """Return what is wrong with one setting; a misspelt one is told its likely name."""
+    *place, name = map(str, part["loc"] or ("study file",))
+    where = ".".join((*place, name))
+    if part["type"] != "extra_forbidden":
+        return f"{where}: {part['msg']}"
+    model: Any = Study
+    for step in place:
+        field = None if step.isdigit() else model.model_fields.get(step)
+        if field is not None:
+            kinds = (field.annotation, *get_args(field.annotation))
+            model = next(
+                (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), model
+            )
+    close = get_close_matches(name, model.model_fields, 1)
+    return f"{where}: there is no such setting" + (f"; is it {close[0]}?" if close else "")

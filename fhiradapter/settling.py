@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -12,17 +11,19 @@ from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.horizon import TIMES, Horizon, rows_before
 from fhiradapter.cohort.issues import IssueRows
 from fhiradapter.cohort.merges import survivors
-from fhiradapter.cohort.receipts import Place, Receipts, copies
+from fhiradapter.cohort.receipts import Place, Receipts, copies, corrected
 from fhiradapter.cohort.same_facts import FACTS, same_facts, same_persons
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.cohort.settlement import Settlement, Translation
 from fhiradapter.cohort.versions import Verdict, judge
-from fhiradapter.cohort.weights import RelativeDose, Weight, absolute_doses
+from fhiradapter.cohort.weights import RelativeDose, Weight, absolute_doses, usable_weight
+from fhiradapter.definitions.catalogue import load_catalogue
 from fhiradapter.errors import AccountingError
 from fhiradapter.reasons import Reason
 from fhiradapter.store.landing import Landing
 
 COPIES_AT_ONCE = 50_000  # resources that came several times, whose rows are compared in one pass
+BODY_WEIGHT = "body_weight"
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,11 @@ class Settling:
         for table in SCHEMAS:
             if settlement.touches(table):
                 self.landing.replace(table, _settled(self.landing, table, settlement))
+        if verdict.dropped:
+            self.landing.replace("receipts", corrected(self.landing.batches("receipts"), verdict.dropped))
         self._early(issues)
         self._orphans(issues, merged)
+        self._missing_encounters(issues)
         return self._accounts(issues, verdict, kinds)
 
     def _accounts(
@@ -148,30 +152,18 @@ class Settling:
 
     def _doses(self, issues: IssueRows, verdict: Verdict, merged: dict[str, str]) -> Translation:
         doses: list[RelativeDose] = []
-        weights: list[Weight] = []
         for batch in self.landing.batches("exposures"):
             rows = batch.filter(pc.is_valid(batch.column("dose_cells_per_kg")))
             for row in rows.to_pylist():
-                place, at = _place(row), _microseconds(row["started_at"])
+                place = _place(row)
                 if place not in verdict.dropped:
                     number = verdict.differing.get(place)
                     name = f"{row['row_id']}~{number}" if number else row["row_id"]
                     subject = merged.get(row["subject_id"], row["subject_id"])
-                    doses.append(RelativeDose(name, subject, at, row["dose_cells_per_kg"]))
+                    doses.append(RelativeDose(name, subject, row["started_on"], row["dose_cells_per_kg"]))
         if not doses:
             return Translation.of({})
-        for batch in self.landing.batches("measurements"):
-            rows = batch.filter(pc.fill_null(pc.equal(batch.column("concept"), "body_weight"), False))
-            weights.extend(
-                Weight(
-                    merged.get(row["subject_id"], row["subject_id"]),
-                    _microseconds(row["measured_at"]),
-                    row["value"],
-                )
-                for row in rows.to_pylist()
-                if _place(row) not in verdict.dropped
-            )
-        found, missing = absolute_doses(doses, weights)
+        found, missing = absolute_doses(doses, self._weights(verdict, merged))
         subjects = {dose.row_id: dose.subject for dose in doses}
         for row_id in missing:
             issues.add(
@@ -182,6 +174,16 @@ class Settling:
                 path="MedicationAdministration.dosage.dose",
             )
         return Translation.of(found)
+
+    def _weights(self, verdict: Verdict, merged: dict[str, str]) -> Iterator[Weight]:
+        concept = load_catalogue().concepts[BODY_WEIGHT]
+        for batch in self.landing.batches("measurements"):
+            rows = batch.filter(pc.fill_null(pc.equal(batch.column("concept"), BODY_WEIGHT), False))
+            for row in rows.to_pylist():
+                subject = merged.get(row["subject_id"], row["subject_id"])
+                weight = usable_weight(row, subject=subject, low=concept.low, high=concept.high)
+                if weight is not None and _place(row) not in verdict.dropped:
+                    yield weight
 
     def _early(self, issues: IssueRows) -> None:
         """Flag what happened before its subject was born."""
@@ -217,6 +219,25 @@ class Settling:
         for subject in sorted({merged.get(subject, subject) for subject in self.horizon.subjects} - known):
             issues.add(Reason.ORPHAN_SUBJECT, kind="Patient", identity=subject, subject=subject)
 
+    def _missing_encounters(self, issues: IssueRows) -> None:
+        """Say which Encounters of exposures were not received; one that was set aside was received."""
+        missing: dict[tuple[str, str], Place] = {}
+        for batch in self.landing.batches("exposures"):
+            for row in batch.filter(pc.is_valid(batch.column("encounter_id"))).to_pylist():
+                missing.setdefault((row["source"], row["encounter_id"]), _place(row))
+        if not missing:
+            return
+        for batch in self.landing.batches("receipts"):
+            rows = batch.filter(pc.equal(batch.column("resource_type"), "Encounter"))
+            for key in zip(
+                rows.column("source").to_pylist(), rows.column("resource_id").to_pylist(), strict=True
+            ):
+                missing.pop(key, None)
+        for (source, identity), place in sorted(missing.items()):
+            issues.add(
+                Reason.ORPHAN_REFERENCE, kind="Encounter", identity=identity, source=source, place=place
+            )
+
 
 def _panel_translation(members: list[pa.Array], panels: list[pa.Array]) -> Translation:
     """Return the rows of members with the rows of their panels, which are of the same source."""
@@ -240,9 +261,3 @@ def _with(landing: Landing, issues: IssueRows) -> Iterator[pa.RecordBatch]:
 
 def _place(row: dict[str, Any]) -> Place:
     return Place(row["source"], row["source_file"], row["source_line"] or 0)
-
-
-def _microseconds(moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)

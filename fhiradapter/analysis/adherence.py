@@ -49,8 +49,7 @@ def derive_adherence(
       which is no error. One without a known day is undated.
     * A visit without an infusion is missed when a not-done record stands for it, by the same rule, or when
       its window closed by the last contact or the data cut, whichever came first. Later visits are not yet
-      due.
-      Each undated infusion may have been one of the missed, so it takes one off their number.
+      due. Each undated infusion may have been one of the missed, so it takes one off their number.
     """
     treatment = study.treatment
     if treatment is None or not treatment.schedule:

@@ -1,12 +1,15 @@
 """The adverse events that count, each with its grade, its flags and whether it is treatment-emergent."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
+from fhiradapter.analysis.data_cut import AFTER_CUT, after_cut
 from fhiradapter.analysis.days import earliest_day, latest_day
+from fhiradapter.analysis.first_dose import side_of_first_dose
 from fhiradapter.analysis.treatment_emergence import treatment_emergent
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.cohort.model import Precision
 from fhiradapter.settings import Study
 
 # entered-in-error and refuted did not happen; a potential one (AdverseEvent.actuality) was only a near miss.
@@ -32,6 +35,8 @@ CYTOKINE_RELEASE = frozenset({"cytokine release syndrome"})
 
 NO_TERM = "(no term)"
 FROM_SEVERITY = "grade taken from severity"
+FROM_OUTCOME = "grade 5 taken from the fatal outcome"
+FATAL_LATER = "fatal after the data cut: not counted as fatal"
 NO_GRADE = "grade and severity not stated"
 NO_SERIOUSNESS = "seriousness not stated"
 NO_CAUSALITY = "relation to the product not stated"
@@ -46,50 +51,34 @@ def adverse_event_table(
     """Return the adverse events of the subjects of `timeline`, and counts of what could not be said or used.
 
     Columns: `row_id`, `subject_id`, `system`, `term`, `key` (term as it is compared), `grade` (Int64: as
-    reported, else mild, moderate, severe as 1, 2, 3), `severe` (grade >= 3), `serious` (as the source says,
-    and every fatal one), `fatal` (outcome fatal or grade 5), `related`, `withdrawn`, `special`: bool, False
-    where the source does not say; `treatment_emergent` (nullable) and `flag`; `started_at`,
-    `started_precision`.
+    reported, else 5 with a fatal outcome, else mild, moderate, severe as 1, 2, 3), `fatal` (outcome fatal or
+    grade 5), `severe` (grade >= 3, and every fatal one), `serious` (as the source says, and every fatal one),
+    `withdrawn`, `special`: bool, False where the source does not say; `related`, `treatment_emergent`
+    (nullable) and `flag`; `started_at`, `started_precision`.
+
+    Events that begin after the data cut are left out. One that began before it and ended in death after it is
+    not fatal yet: a grade of 5 is then no grade.
     """
-    rows = cohort.events
-    rows = rows.loc[rows["kind"].eq("adverse_event")]
-    status = rows["status"].str.strip().str.casefold()
-    notes = {f"excluded: {name}": int(status.eq(name).sum()) for name in NOT_EVENTS}
-    rows = rows.loc[~status.isin(NOT_EVENTS)]
-    known = rows["subject_id"].isin(timeline.index)
-    notes[NO_SUBJECT] = int((~known).sum())
-    rows = rows.loc[known]
-    severity = rows["severity"].str.strip().str.casefold().map(SEVERITY_GRADES).astype("Int64")
-    reported = rows["grade"].astype("Int64")
-    reported = reported.where(reported.between(1, 5).fillna(False))
-    grade = reported.fillna(severity)
+    rows, notes = _events(cohort, study, timeline)
+    grades, told = _grades(rows, study)
     term = rows["term"].fillna(rows["source_display"]).fillna(rows["source_code"]).fillna(NO_TERM).str.strip()
-    key = term.str.casefold()
-    fatal = rows["outcome"].map(_code).isin(FATAL) | grade.eq(5).fillna(False)
     special = {name.strip().casefold() for name in study.safety.special_interest}
-    table = pd.DataFrame(
-        {
-            "row_id": rows["row_id"],
-            "subject_id": rows["subject_id"],
-            "system": rows["system_organ_class"],
-            "term": term,
-            "key": key,
-            "grade": grade,
-            "severe": grade.ge(3).fillna(False).astype(bool),
-            "fatal": fatal.astype(bool),
-            "serious": (rows["serious"].fillna(False) | fatal).astype(bool),
-            "related": rows["related"].fillna(False).astype(bool),
-            "withdrawn": rows["action"].map(_code).isin(WITHDRAWN),
-            "special": key.isin(special | INFUSION_REACTIONS | CYTOKINE_RELEASE),
-            "started_at": rows["started_at"],
-            "started_precision": rows["started_precision"],
-        }
-    ).join(_emergence(rows, study, timeline))
-    notes |= {
-        FROM_SEVERITY: int((reported.isna() & severity.notna()).sum()),
-        NO_GRADE: int(grade.isna().sum()),
-        NO_SERIOUSNESS: int((rows["serious"].isna() & ~fatal).sum()),
-    }
+    table = grades.assign(
+        row_id=rows["row_id"],
+        subject_id=rows["subject_id"],
+        system=rows["system_organ_class"],
+        term=term,
+        key=term.str.casefold(),
+        severe=grades["grade"].ge(3).fillna(False).astype(bool) | grades["fatal"],
+        serious=(rows["serious"].fillna(False) | grades["fatal"]).astype(bool),
+        related=rows["related"].astype("boolean"),
+        withdrawn=rows["action"].map(_code).isin(WITHDRAWN),
+        special=term.str.casefold().isin(special | INFUSION_REACTIONS | CYTOKINE_RELEASE),
+        started_at=rows["started_at"],
+        started_precision=rows["started_precision"],
+    )
+    table = table.join(_emergence(rows, table, study, timeline))
+    notes |= told | {NO_SERIOUSNESS: int((rows["serious"].isna() & ~table["fatal"]).sum())}
     if study.treatment is not None:
         notes |= {
             NO_CAUSALITY: int(rows["related"].isna().sum()),
@@ -101,39 +90,84 @@ def adverse_event_table(
     return table.reset_index(drop=True), {name: count for name, count in notes.items() if count}
 
 
+def _events(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the rows that are events of the study's subjects until the data cut, and counts of the others."""
+    rows = cohort.events
+    rows = rows.loc[rows["kind"].eq("adverse_event")]
+    status = rows["status"].str.strip().str.casefold()
+    notes = {f"excluded: {name}": int(status.eq(name).sum()) for name in NOT_EVENTS}
+    rows = rows.loc[~status.isin(NOT_EVENTS)]
+    known = rows["subject_id"].isin(timeline.index)
+    notes[NO_SUBJECT] = int((~known).sum())
+    rows = rows.loc[known]
+    late = after_cut(rows, study.follow_up.data_cut)
+    notes[f"excluded: {AFTER_CUT}"] = int(late.sum())
+    return rows.loc[~late], notes
+
+
+def _grades(rows: pd.DataFrame, study: Study) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return `grade` (Int64) and `fatal` (bool) of each row, and counts of where they come from."""
+    severity = rows["severity"].str.strip().str.casefold().map(SEVERITY_GRADES).astype("Int64")
+    reported = rows["grade"].astype("Int64")
+    reported = reported.where(reported.between(1, 5).fillna(False))
+    outcome = rows["outcome"].map(_code).isin(FATAL)
+    died = (outcome | reported.eq(5).fillna(False)).astype(bool)
+    later = died & after_cut(rows, study.follow_up.data_cut, prefix="ended")
+    fatal = died & ~later
+    reported = reported.mask(later & reported.eq(5).fillna(False))
+    from_outcome = fatal & reported.isna()
+    grade = reported.mask(from_outcome, 5).fillna(severity)
+    return pd.DataFrame({"grade": grade, "fatal": fatal}), {
+        FATAL_LATER: int(later.sum()),
+        FROM_OUTCOME: int(from_outcome.sum()),
+        FROM_SEVERITY: int((reported.isna() & ~from_outcome & severity.notna()).sum()),
+        NO_GRADE: int(grade.isna().sum()),
+    }
+
+
 def _code(text: object) -> str:
     """Return the code of 'system|code', else the text, as it is compared."""
     return text.rsplit("|", 1)[-1].strip().casefold() if isinstance(text, str) else ""
 
 
-def _emergence(rows: pd.DataFrame, study: Study, timeline: pd.DataFrame) -> pd.DataFrame:
-    """Return whether each event is treatment-emergent; missing in a study without treatment."""
+def _emergence(rows: pd.DataFrame, table: pd.DataFrame, study: Study, timeline: pd.DataFrame) -> pd.DataFrame:
+    """Return whether each event is treatment-emergent; missing in a study without treatment.
+
+    Whether an earlier event worsened is asked of the others once these have been placed.
+    """
     if study.treatment is None:
         missing = pd.array([pd.NA] * len(rows), dtype="boolean")
         return pd.DataFrame({"treatment_emergent": missing, "flag": None}, index=rows.index)
     doses = timeline.reindex(rows["subject_id"]).set_index(rows.index)
     starts = rows["started_at"], rows["started_on"], rows["started_precision"]
-    earliest = earliest_day(*starts)
-    exact = rows["started_precision"].eq(Precision.SECOND.value) & doses["first_dose_precision"].eq(
-        Precision.SECOND.value
+    latest = latest_day(*starts)
+    side = side_of_first_dose(
+        rows["subject_id"],
+        on=latest,
+        at=rows["started_at"],
+        precision=rows["started_precision"],
+        timeline=timeline,
     )
     days = pd.DataFrame(
         {
-            "start_earliest": earliest,
-            "start_latest": latest_day(*starts),
+            "start_earliest": earliest_day(*starts),
+            "start_latest": latest,
             "end_latest": latest_day(rows["ended_at"], rows["ended_on"], rows["ended_precision"]),
-            "before_first_dose": exact
-            & earliest.eq(doses["first_dose_on"])
-            & rows["started_at"].lt(doses["first_dose_at"]),
+            "before_first_dose": side.lt(0),
         },
         index=rows.index,
     )
-    return treatment_emergent(
+    decide = partial(
+        treatment_emergent,
         days,
         first_dose=doses["first_dose_on"],
         last_dose=doses["last_dose_on"],
         window_days=study.safety.window_days,
     )
+    found = decide()
+    later = found["treatment_emergent"].fillna(False).astype(bool) & latest.notna()
+    worst = table["grade"].where(later).groupby([table["subject_id"], table["key"]]).transform("max")
+    return decide(worsened=worst.gt(table["grade"]).fillna(False).astype(bool))
 
 
 def worst_grades(table: pd.DataFrame) -> pd.DataFrame:

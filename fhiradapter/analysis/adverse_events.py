@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.adverse_event_table import adverse_event_table, worst_grades
+from fhiradapter.analysis.data_cut import after_cut
 from fhiradapter.analysis.days import days_between
 from fhiradapter.analysis.dose_limiting import derive_dose_limiting
 from fhiradapter.analysis.incidence import incidence
@@ -18,6 +19,7 @@ DAYS_PER_YEAR = 365.25  # UCUM a: a Julian year
 
 ANY_EMERGENT = "any treatment-emergent adverse event"
 ANY = "any adverse event"
+DEATH_WITHOUT_EVENT = "deaths recorded without an adverse event"
 UNKNOWN_EMERGENCE = "adverse event not known to be treatment-emergent"
 GRADES = ("1", "2", "3", "4", "5", "unknown")
 
@@ -47,7 +49,8 @@ def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
     """Return the adverse events of the study's subjects.
 
     `timeline` is indexed by subject_id with `doses`, `first_dose_at`, `first_dose_on`,
-    `first_dose_precision`, `last_dose_on` and `last_contact_on`.
+    `first_dose_precision`, `last_dose_on`, `last_contact_on` and `died`. Events and infusions after the data
+    cut do not count. Subjects who died and have no fatal event are counted in the notes.
 
     With treatment, the overview and the terms count treatment-emergent events among the subjects with a
     dose, and events per 100 person-years from the first dose to the last contact, or to the end of the
@@ -56,6 +59,9 @@ def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
     count, among all.
     """
     table, notes = adverse_event_table(cohort, study, timeline)
+    dead = timeline.index[timeline["died"].astype(bool)]
+    if unexplained := len(dead.difference(pd.Index(table.loc[table["fatal"], "subject_id"]))):
+        notes[DEATH_WITHOUT_EVENT] = unexplained
     confidence = study.statistics.confidence
     if study.treatment is None:
         overview = _overview(table, n=len(timeline), first_line=ANY, confidence=confidence, years=None)
@@ -71,6 +77,7 @@ def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
     unknown = table.loc[table["treatment_emergent"].isna()]
     overview[UNKNOWN_EMERGENCE] = _line(unknown, n=len(timeline), confidence=confidence, years=None)
     infusions = given_infusions(cohort, study)
+    infusions = infusions.loc[~after_cut(infusions, study.follow_up.data_cut)]
     dose_limiting, undecided = derive_dose_limiting(table, infusions, study)
     return AdverseEvents(
         overview=overview, terms=_terms(emergent), dose_limiting=dose_limiting, notes=notes | undecided
@@ -100,7 +107,8 @@ def _overview(
     lines = {first_line: _line(table, n=n, confidence=confidence, years=years)}
     for name, column in LINES.items():
         if years is not None or name not in NEEDS_TREATMENT:
-            lines[name] = _line(table.loc[table[column]], n=n, confidence=confidence, years=years)
+            chosen = table.loc[table[column].fillna(False).astype(bool)]
+            lines[name] = _line(chosen, n=n, confidence=confidence, years=years)
     return lines
 
 

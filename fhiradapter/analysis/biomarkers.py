@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.days import as_dates
+from fhiradapter.analysis.first_dose import side_of_first_dose
 from fhiradapter.analysis.means import estimate_mean
 from fhiradapter.analysis.periods import months_from_origin, washout_end
 from fhiradapter.analysis.population import of_subject
@@ -15,7 +16,6 @@ from fhiradapter.analysis.usable_measurements import (
     usable_measurements,
 )
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.cohort.model import Precision
 from fhiradapter.results import Biomarker, BiomarkerValue, Exclusion
 from fhiradapter.settings import Study
 
@@ -33,7 +33,10 @@ NO_LATER_ON_TREATMENT = "no value between the first dose and the end of treatmen
 
 
 def derive_biomarkers(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> dict[str, Biomarker]:
-    """Derive each configured biomarker in each matrix, by concept, or by "concept:matrix" for several.
+    """Derive each configured biomarker in each matrix, by concept, or by "concept:matrix".
+
+    The matrix with a value in most subjects (of several, the first in the alphabet) has the concept itself as
+    its key and comes first; `Biomarker.matrix` names it. The others are at "concept:matrix".
 
     Baseline is the last value at or before the first dose (without treatment: the first value). It is
     compared with the last value after it (`biomarkers.compare = last`) or the last one until the end of
@@ -71,10 +74,12 @@ def _matrices(
     choices: list[str | None] = sorted(known.dropna().unique())
     if known.isna().any() or not choices:
         choices.append(None)
+    subjects = rows.groupby(rows["specimen"].astype(object).fillna(""))["subject_id"].nunique().to_dict()
+    choices.sort(key=lambda matrix: -subjects.get(matrix or "", 0))
     # What was left out of a matrix that has no value at all is told with the first one.
     placed = left_out["specimen"].where(left_out["specimen"].isin(choices), choices[0])
     for matrix in choices:
-        key = concept if len(choices) == 1 else f"{concept}:{matrix or UNSPECIFIED}"
+        key = concept if matrix == choices[0] else f"{concept}:{matrix or UNSPECIFIED}"
         mine = rows["specimen"].isna() if matrix is None else rows["specimen"].eq(matrix)
         theirs = placed.isna() if matrix is None else placed.eq(matrix)
         yield key, matrix, rows.loc[mine], left_out.loc[theirs]
@@ -164,22 +169,18 @@ def _baseline_and_compared(
     if study.treatment is None:
         first = values.drop_duplicates("subject_id")
         return first.set_index("subject_id"), _last(values.drop(index=first.index))
-    before = _until_first_dose(values, timeline)
-    baseline = _last(values.loc[before])
-    later = ~before & values["subject_id"].isin(baseline.index)
+    side = side_of_first_dose(
+        values["subject_id"],
+        on=values["on"],
+        at=values["at"],
+        precision=values["precision"],
+        timeline=timeline,
+    )
+    baseline = _last(values.loc[side.le(0)])
+    later = side.gt(0) & values["subject_id"].isin(baseline.index)
     if study.biomarkers.compare == "last_on_treatment":
         later &= values["on"].le(of_subject(washout_end(timeline, study), values["subject_id"]))
     return baseline, _last(values.loc[later])
-
-
-def _until_first_dose(values: pd.DataFrame, timeline: pd.DataFrame) -> "pd.Series[bool]":
-    """Return whether a value was taken at or before the first dose, by the clock where both tell it."""
-    subject = values["subject_id"]
-    day = of_subject(timeline["first_dose_on"], subject)
-    clock = of_subject(timeline["first_dose_precision"], subject).eq(Precision.SECOND.value)
-    clock &= values["precision"].eq(Precision.SECOND.value)
-    after = clock & values["at"].gt(of_subject(timeline["first_dose_at"], subject))
-    return values["on"].lt(day) | (values["on"].eq(day) & ~after)
 
 
 def _last(values: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from fhiradapter.analysis.data_cut import after_cut
 from fhiradapter.analysis.days import as_dates, earliest_day, is_partial, latest_day
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import ConcomitantCheck, ConcomitantFinding
@@ -17,7 +18,12 @@ GIVEN = ("completed", "in-progress", "stopped")
 
 
 def check_concomitant(
-    cohort: Cohort, treatment: Treatment, timeline: pd.DataFrame, *, kinds: Mapping[str, str]
+    cohort: Cohort,
+    treatment: Treatment,
+    timeline: pd.DataFrame,
+    *,
+    kinds: Mapping[str, str],
+    data_cut: date | None = None,
 ) -> ConcomitantCheck:
     """Look for medication of an excluded kind inside the protocol's window.
 
@@ -29,9 +35,10 @@ def check_concomitant(
     An administration counts when it was completed, is in progress or was stopped; one that runs over days
     counts when any of them is inside, and one in progress runs on. A date without a day counts when it can be
     inside; the finding then has no day. One without any date cannot be placed and is counted as undated.
-    Unmapped ones could be anything: they are counted too.
+    Unmapped ones could be anything: they are counted too. What begins after the data cut is not looked at.
     """
     rows = cohort.exposures
+    rows = rows.loc[~after_cut(rows, data_cut)]
     window = timeline[["first_dose_on", "last_dose_on"]].dropna()
     place = window.index.get_indexer(pd.Index(rows["subject_id"]))
     rows = rows.loc[(place >= 0) & rows["status"].isin(GIVEN) & ~rows["concept"].eq(treatment.concept)]

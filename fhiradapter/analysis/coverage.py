@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.reasons import Reason
 from fhiradapter.results import Coverage
 
 NOT_READ = "not read: absence is not zero events"
@@ -19,6 +21,8 @@ SOURCES: dict[str, tuple[str, str, Callable[[pd.DataFrame], "pd.Series[bool]"]]]
     "MedicationAdministration": ("exposures", "started_on", lambda rows: rows["row_id"].notna()),
     "Encounter": ("encounters", "started_on", lambda rows: rows["row_id"].notna()),
 }
+# Other ways to record medication; what comes as one of these types has no place in the cohort.
+UNREAD_MEDICATION = ("MedicationStatement", "MedicationRequest")
 
 
 def derive_coverage(cohort: Cohort, timeline: pd.DataFrame) -> dict[str, Coverage]:
@@ -26,13 +30,31 @@ def derive_coverage(cohort: Cohort, timeline: pd.DataFrame) -> dict[str, Coverag
 
     A resource type without an account was never read; one that was read and had nothing has an account of
     zero. Received and mapped count the resources of the whole type. `timeline` is indexed by the subject_id
-    of the subjects that are counted. Labs and vitals are both Observations and share their account.
+    of the subjects that are counted. Labs and vitals are both Observations and share their account. A type of
+    medication that was received and is not read is told with the number received.
 
     >>> coverage = derive_coverage(Cohort.from_rows({}), pd.DataFrame(index=["s1"]))
     >>> coverage["AdverseEvent"].statement
     'not read: absence is not zero events'
     """
-    return {name: _source(cohort, timeline, name) for name in SOURCES}
+    sources = {name: _source(cohort, timeline, name) for name in SOURCES}
+    for name in UNREAD_MEDICATION:
+        account = cohort.accounting.get(name)
+        if account is not None and account.ignored.get(Reason.TYPE_NOT_READ):
+            sources[name] = _unread(account)
+    return sources
+
+
+def _unread(account: TypeAccount) -> Coverage:
+    """Return the coverage of a type that was received and not read."""
+    return Coverage(
+        read=False,
+        received=account.received,
+        mapped=account.mapped,
+        first_on=None,
+        last_on=None,
+        statement=f"received {account.received}, not read",
+    )
 
 
 def _source(cohort: Cohort, timeline: pd.DataFrame, name: str) -> Coverage:

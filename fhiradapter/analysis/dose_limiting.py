@@ -13,6 +13,10 @@ REACTION = "infusion reaction"
 DEATH = "regimen-related death"
 CYTOKINE = "cytokine release syndrome"
 
+NO_START = "possibly dose-limiting, start missing"
+NO_GRADE = "possibly dose-limiting, grade missing"
+NO_CAUSALITY = "possibly dose-limiting, relation of the death to the product missing"
+
 
 def derive_dose_limiting(
     table: pd.DataFrame, infusions: pd.DataFrame, study: Study
@@ -21,16 +25,20 @@ def derive_dose_limiting(
 
     `table` is as from `adverse_event_table`, `infusions` as from `given_infusions`. `n` counts subjects; an
     event is named by its row_id, term and criterion. Where a time is not exact, an event counts when it can
-    be inside the window; without a start it cannot be placed and is counted as undecided.
+    be inside the window. Undecided, each under the first reason that holds, are: an infusion reaction or a
+    cytokine release syndrome without a start; a cytokine release syndrome inside its window without a grade; a
+    death of which it is not known whether it is related to the product.
     """
     if study.treatment is None:
         return None, {}
     hours, days = study.safety.infusion_reaction_hours, study.safety.cytokine_release_days
     reaction = table["key"].isin(INFUSION_REACTIONS)
-    cytokine = table["key"].isin(CYTOKINE_RELEASE) & table["severe"]
+    release = table["key"].isin(CYTOKINE_RELEASE)
+    ungraded = release & table["grade"].isna()
+    cytokine = release & table["severe"]
     since = hours_since_infusion(table, infusions)
     criteria = [
-        (table["fatal"] & table["related"], DEATH),
+        (table["fatal"] & table["related"].fillna(False).astype(bool), DEATH),
         (reaction & since.le(hours), REACTION),
         (cytokine & since.le(24 * days), CYTOKINE),
     ]
@@ -40,7 +48,15 @@ def derive_dose_limiting(
     found = (
         table.assign(criterion=named).loc[named != ""].sort_values(["subject_id", "row_id"], kind="stable")
     )
-    undecided = int(((reaction | cytokine) & table["started_at"].isna() & (named == "")).sum())
+    doubts = [
+        ((reaction | cytokine | ungraded) & table["started_at"].isna(), NO_START),
+        (ungraded & since.le(24 * days), NO_GRADE),
+        (table["fatal"] & table["related"].isna(), NO_CAUSALITY),
+    ]
+    doubt = np.select(
+        [holds.to_numpy(dtype=bool) for holds, _ in doubts], [reason for _, reason in doubts], ""
+    )
+    undecided = {reason: int(((doubt == reason) & (named == "")).sum()) for _, reason in doubts}
     terms = ", ".join(sorted(INFUSION_REACTIONS | CYTOKINE_RELEASE))
     rule = (
         f"An infusion reaction of any grade that starts within {hours:g} hours of the start of an infusion; "
@@ -56,8 +72,7 @@ def derive_dose_limiting(
         ),
         rule=rule,
     )
-    note = "possibly dose-limiting, start missing"
-    return result, {note: undecided} if undecided else {}
+    return result, {reason: count for reason, count in undecided.items() if count}
 
 
 def hours_since_infusion(table: pd.DataFrame, infusions: pd.DataFrame) -> pd.Series:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fhiradapter.analysis.adherence import TIMINGS, UNDATED, UNPLANNED, Adherence, derive_adherence
 from fhiradapter.analysis.concomitant import check_concomitant
+from fhiradapter.analysis.data_cut import AFTER_CUT, after_cut
 from fhiradapter.analysis.days import as_dates, is_partial
 from fhiradapter.analysis.discharge import count_discharges, same_day_discharge
 from fhiradapter.analysis.infusions import excluded_administrations, given_infusions, missed_infusions
@@ -18,7 +19,6 @@ from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Exposure, Infusion, SubjectExposure
 from fhiradapter.settings import DAYS_PER_MONTH, Study
 
-AFTER_CUT = "after the data cut"
 NO_KINDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -29,7 +29,7 @@ def derive_exposure(
 
     `timeline` is indexed by subject_id with `first_dose_on`, `last_dose_on` and `last_contact_on` (local
     days) and `first_dose_precision`; a first dose without a day starts no plan. `kinds` gives the kind of
-    each concept and is needed to find excluded medication. Infusions after the data cut are excluded.
+    each concept and is needed to find excluded medication. What begins after the data cut is left out.
 
     Dose intensity = 100 x given / planned, in cells where the study plans a dose, else in infusions; planned
     are all the visits of the schedule. A subject with an infusion whose cells are not known has no total of
@@ -44,14 +44,12 @@ def derive_exposure(
     )
     given = _of_population(given_infusions(cohort, study), timeline)
     not_done = _of_population(missed_infusions(cohort, study), timeline)
-    excluded = excluded_administrations(cohort, study)
-    if study.follow_up.data_cut is not None:
-        cut = pd.Timestamp(study.follow_up.data_cut)
-        later = given["started_on"].gt(cut)
-        if later.any():
-            excluded[AFTER_CUT] = int(later.sum())
-        given = given.loc[~later].reset_index(drop=True)
-        not_done = not_done.loc[~not_done["started_on"].gt(cut)].reset_index(drop=True)
+    excluded = excluded_administrations(cohort, study, timeline.index)
+    cut = study.follow_up.data_cut
+    if later := int(after_cut(given, cut).sum()):
+        excluded[AFTER_CUT] = later
+    given = given.loc[~after_cut(given, cut)].reset_index(drop=True)
+    not_done = not_done.loc[~after_cut(not_done, cut)].reset_index(drop=True)
     adherence = derive_adherence(given, not_done, timeline, study)
     subjects = _subjects(given, adherence, timeline, planned_cells=treatment.dose_cells, not_done=not_done)
     treated = subjects.loc[subjects["infusions"].gt(0)]
@@ -79,7 +77,7 @@ def derive_exposure(
         excluded=excluded,
         subjects=_subject_rows(subjects),
         timeline=_timeline_rows(adherence, same_day, timeline),
-        concomitant=check_concomitant(cohort, treatment, timeline, kinds=kinds),
+        concomitant=check_concomitant(cohort, treatment, timeline, kinds=kinds, data_cut=cut),
         discharge=count_discharges(same_day),
     )
 

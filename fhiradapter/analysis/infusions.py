@@ -9,7 +9,6 @@ from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import Study
 
 COMPLETED, STOPPED, NOT_DONE = "completed", "stopped", "not-done"
-IN_PROGRESS = "in-progress"
 
 DUPLICATE = "duplicate"
 STOPPED_WITHOUT_DOSE = "stopped without a dose"
@@ -95,13 +94,15 @@ def missed_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
     return missed[list(COLUMNS)].reset_index(drop=True)
 
 
-def excluded_administrations(cohort: Cohort, study: Study) -> dict[str, int]:
+def excluded_administrations(cohort: Cohort, study: Study, population: pd.Index) -> dict[str, int]:
     """Count the administrations of the product that are no dose, by status or by the reason.
 
+    Counted are those of the subjects of `population`, and those without a subject, which may be anybody's.
     Keys: a status such as not-done or in-progress, "stopped without a dose", "duplicate", "no subject" and
     "no status"; a count of zero is left out.
     """
-    verdicts = _administrations(cohort, study)["verdict"]
+    rows = _administrations(cohort, study)
+    verdicts = rows.loc[rows["subject_id"].isna() | rows["subject_id"].isin(population), "verdict"]
     counts = verdicts[verdicts.ne("")].value_counts().sort_index()
     return {str(reason): int(count) for reason, count in counts.items()}
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from fhiradapter.analysis.first_dose import side_of_first_dose
 from fhiradapter.analysis.grading import grade
 from fhiradapter.analysis.population import of_subject
 from fhiradapter.analysis.usable_measurements import usable_measurements
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.cohort.model import Precision
 from fhiradapter.definitions.criteria import GradingTable, term_key
 from fhiradapter.definitions.grading import read_grading
 from fhiradapter.results import LabShift
@@ -44,7 +44,14 @@ def derive_lab_shifts(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> t
     criteria = read_grading(study.safety.ctcae_version)
     tests = graded_tests(criteria)
     rows, _ = usable_measurements(cohort, study, set(tests["concept"]), timeline.index)
-    rows = rows.assign(after=_is_after(rows, timeline))
+    side = side_of_first_dose(
+        rows["subject_id"],
+        on=rows["on"],
+        at=rows["at"],
+        precision=rows["measured_precision"],
+        timeline=timeline,
+    )
+    rows = rows.assign(after=side.gt(0))
     rows = rows.loc[of_subject(timeline["first_dose_on"], rows["subject_id"]).notna()]
     rows = rows.sort_values(["on", "at"], kind="stable").reset_index(drop=True)
     keys = ["subject_id", "concept"]
@@ -89,15 +96,6 @@ def graded_tests(criteria: GradingTable) -> pd.DataFrame:
     tests = pd.DataFrame(rows, columns=["concept", "term", "direction", "without"])
     tests = tests.sort_values(["concept", "direction", "without"], kind="stable")
     return tests.drop_duplicates(["concept", "direction"])[["concept", "term", "direction"]]
-
-
-def _is_after(rows: pd.DataFrame, timeline: pd.DataFrame) -> "pd.Series[bool]":
-    """Return True for values after the first dose."""
-    first_on = of_subject(timeline["first_dose_on"], rows["subject_id"])
-    first_at = of_subject(timeline["first_dose_at"], rows["subject_id"])
-    precision = of_subject(timeline["first_dose_precision"], rows["subject_id"])
-    exact = rows["measured_precision"].eq(Precision.SECOND.value) & precision.eq(Precision.SECOND.value)
-    return rows["on"].gt(first_on) | (rows["on"].eq(first_on) & exact & rows["at"].gt(first_at))
 
 
 def _baseline_columns(baseline: pd.DataFrame) -> pd.DataFrame:

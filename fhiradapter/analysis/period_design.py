@@ -14,11 +14,10 @@ def three_period_design(
     """Columns (1, p, d, q) for a line with one slope before, one during and one after treatment: (n, 4).
 
     With t the time of a score, T0 the first dose and T1 the end of the washout after the last dose, in one
-    unit and from
-    one origin per subject: p = min(t, T0), d = clip(t - T0, 0, T1 - T0), q = max(t - T1, 0). Their
-        coefficients are the slopes in the three periods, per unit of time; the line is unbroken at T0 and T1.
-        T0 and T1 are scalars or one value per row; infinity means never reached, so a subject without
-        treatment has T0 = T1 = inf.
+    unit and from one origin per subject: p = min(t, T0), d = clip(t - T0, 0, T1 - T0), q = max(t - T1, 0).
+    Their coefficients are the slopes in the three periods, per unit of time; the line is unbroken at T0 and
+    T1. T0 and T1 are scalars or one value per row; infinity means never reached, so a subject without
+    treatment has T0 = T1 = inf.
 
     Raises ValueError for NaN, shapes that do not fit, and a washout that ends before the first dose.
 

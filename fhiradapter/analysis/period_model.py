@@ -26,7 +26,9 @@ def fit_period_model(
     origin had no date), and a boolean column for each period. With treatment, the fixed effects are the three
     slopes of `mixed_model.three_period_design`; a period that holds no score beyond the day of the first dose
     has no slope and is left out of the design. Without treatment: intercept and time. Only measured scores
-    enter, each once: the score that `before_start = onset` assumes at onset does not.
+    enter, each once: the score that `before_start = onset` assumes at onset does not. Where the fixed effects
+    explain every score, as when all are equal, the model is singular, its variances are 0 and its criterion,
+    minus infinity, is None.
     """
     names = list(period_names(study))
     rows = scores.loc[scores[names].any(axis=1) & scores["from_origin"]]
@@ -50,8 +52,6 @@ def fit_period_model(
         )
     except ValueError as error:
         return None, f"the mixed model cannot be fitted: {error}"
-    if not np.isfinite(model.criterion):
-        return None, f"no mixed model: {model.message}"
     return _result(model, confidence=study.statistics.confidence), None
 
 
@@ -91,7 +91,7 @@ def _result(model: mixed_model.MixedModel, *, confidence: float) -> MixedModel:
         random_sd=dict(zip(effects, map(float, model.random_sd), strict=True)),
         random_correlation=correlation if np.isfinite(correlation) else None,
         residual_sd=float(model.residual_sd),
-        criterion=float(model.criterion),
+        criterion=float(model.criterion) if np.isfinite(model.criterion) else None,
         observations=model.n_observations,
         subjects=model.n_groups,
         converged=model.converged,

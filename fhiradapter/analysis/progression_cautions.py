@@ -20,8 +20,9 @@ ASSUMED_ONSET = (
     "The score at onset is assumed to be the maximum and was not measured; it enters the slopes before "
     "treatment, not the mixed model."
 )
-NO_WINDOW = (
-    "before_start is within_days but before_within_days is not set: every score before the first dose counts."
+NO_SPREAD = (
+    "The fixed effects of the mixed model explain every score: no variance can be estimated, and standard "
+    "errors of 0 say nothing about the uncertainty."
 )
 FEW_PAIRS = 20
 
@@ -43,6 +44,8 @@ def cautions(
         told += _about_design(study, timeline, model)
     if model is not None and model.fallback:
         told.append(f"The mixed model is a simpler one than intended: {model.fallback}.")
+    if model is not None and model.criterion is None:
+        told.append(NO_SPREAD)
     missing = sorted(set(study.subjects.ids) - set(timeline.index))
     if missing:
         listed = ", ".join(missing)
@@ -57,8 +60,6 @@ def _about_design(study: Study, timeline: pd.DataFrame, model: MixedModel | None
         told.append(f"The periods pool {arms} arms; they do not compare them.")
     if study.progression.before_start == "onset":
         told.append(ASSUMED_ONSET)
-    if study.progression.before_start == "within_days" and study.progression.before_within_days is None:
-        told.append(NO_WINDOW)
     absent = [name for name in (BEFORE, DURING, AFTER) if model and name not in model.coefficients]
     if absent:
         told.append(f"The mixed model has no slope {' and '.join(absent)} treatment: no score tells it.")

@@ -47,9 +47,8 @@ class Scores:
     """The scores of a study, and what was left out on the way.
 
     table: one row per score, by subject and time: `subject_id`, `row_id`, `at` (UTC), `on` (local day),
-    `value`
-        (points), `flags` (tuple), `performer`, and `reported_value`, the total as sent where the items give
-        another.
+        `value` (points), `flags` (tuple), `performer`, and `reported_value`, the total as sent where the
+        items give another.
     left_out: one row per measurement or assessment that gave no score: `subject_id`, `row_id`, `reason`.
     """
 

@@ -25,8 +25,9 @@ def treatment_emergent(
     `events` has n rows and the columns `start_earliest`, `start_latest` and `end_latest` (local days that the
     dates as given can mean; NaT where there is none) and may have `before_first_dose` (True where the time of
     day shows that an event of the first dose's day came before it). `first_dose`, `last_dose` (n,) are local
-    days, NaT for a subject without treatment; `worsened` (n,) is True where an earlier event got worse on
-    treatment. All share one index. Rules, the first that holds:
+    days, NaT for a subject without treatment; `worsened` (n,) is True where an event that started earlier got
+    worse on treatment: another record of the same subject and term is treatment-emergent, has a start, and
+    has a higher grade. All share one index. Rules, the first that holds:
 
     1. no treatment start: missing
     2. the end, at its latest, lies before the first dose: no

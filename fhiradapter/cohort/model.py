@@ -21,14 +21,6 @@ class Precision(StrEnum):
     SECOND = "second"
 
 
-class Disposition(StrEnum):
-    """What became of a resource or value that an issue speaks of."""
-
-    QUARANTINED = "quarantined"
-    IGNORED = "ignored"
-    FLAGGED = "flagged"
-
-
 class Row(BaseModel):
     """What every table has: the row's own name and where it came from."""
 

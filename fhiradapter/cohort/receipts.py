@@ -1,11 +1,12 @@
 """Receipts: what was received, the account of it, and which resources came more than once."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.reasons import IGNORED, QUARANTINED, Reason
@@ -128,3 +129,20 @@ def copies(
     for received in found.values():
         received.sort(key=lambda copy: (files[copy.place.source, copy.place.file], copy.place.line))
     return {key: received for key, received in found.items() if len(received) > 1}
+
+
+def corrected(
+    receipts: Iterable[pa.RecordBatch], dropped: Mapping[Place, Reason]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the receipts with what became of the resources that a copy replaced."""
+    for batch in receipts:
+        names = ("source", "source_file", "source_line")
+        places = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+        reasons = [dropped.get(Place(source, file, line or 0)) for source, file, line in places]
+        if any(reasons):
+            fates = [IGNORED if reason else None for reason in reasons]
+            for name, values in (("disposition", fates), ("reason", reasons)):
+                index = batch.schema.get_field_index(name)
+                changed = pc.coalesce(pa.array(values, pa.string()), batch.column(name))
+                batch = batch.set_column(index, batch.schema.field(index), changed)  # noqa: PLW2901
+        yield batch

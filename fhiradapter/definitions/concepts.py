@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "product": "an investigational product, named by the site or the study",
         "lymphodepletion": "given to make room for infused cells",
         "immunosuppressant": "given to suppress the immune system",
+        "interleukin_2": "interleukin-2, which expands regulatory T cells itself",
         "premedication": "given to prevent or treat an infusion reaction",
         "concomitant": "background therapy of the disease",
         "route": "a route of administration",

@@ -15,6 +15,10 @@ from fhiradapter.fhir.text import sort_of
 from fhiradapter.reasons import Reason
 
 FORMATS = (".ndjson", ".jsonl", ".json")
+# What people and programs put beside an export and nobody sends as FHIR; passed over without a word. Any
+# other file is read for what it holds, so that a form that cannot be read, such as XML, is said.
+PAPERS = ("readme", "license")
+TOOLS = (".md", ".csv", ".toml", ".py")
 
 
 class Found(NamedTuple):
@@ -72,15 +76,17 @@ class FileSource:
 def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
     """Return the files below paths, folders and globs, each once, in the order of their names.
 
+    A file that is asked for by name or glob is always among them; of a folder all but those of `PAPERS` and
+    `TOOLS` and hidden ones. What they hold is told by their beginning and not by their name.
+
     Raises UsageError for a path or a glob that matches nothing.
     """
     found: dict[str, Found] = {}
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            for inner in sorted(path.rglob("*")):
-                if _is_input(inner):
-                    found.setdefault(os.path.realpath(inner), Found(inner, str(inner.relative_to(path))))
+            for inner in _inputs(path):
+                found.setdefault(os.path.realpath(inner), Found(inner, str(inner.relative_to(path))))
         elif path.exists():
             found.setdefault(os.path.realpath(path), Found(path, path.name))
         else:
@@ -88,9 +94,9 @@ def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
             if not matches:
                 raise UsageError(f"{given}: there is no such file or folder")
             for match in matches:
-                for inner in [match, *sorted(match.rglob("*"))] if match.is_dir() else [match]:
-                    if inner.is_file() or _is_input(inner):
-                        found.setdefault(os.path.realpath(inner), Found(inner, inner.name))
+                named = not match.is_dir() or _has_format(match)
+                for inner in [*([match] if named else ()), *_inputs(match)]:
+                    found.setdefault(os.path.realpath(inner), Found(inner, inner.name))
     return _distinct(list(found.values()))
 
 
@@ -102,8 +108,24 @@ def _distinct(found: list[Found]) -> list[Found]:
     return [Found(one.path, str(one.path.absolute().relative_to(shared))) for one in found]
 
 
-def _is_input(path: Path) -> bool:
-    """Return True for files of the known formats, and for folders that are named like one."""
+def _inputs(folder: Path) -> list[Path]:
+    """Return what is to be read below a folder; nothing when it is none."""
+    return [path for path in sorted(folder.rglob("*")) if _is_input(path, below=folder)]
+
+
+def _is_input(path: Path, *, below: Path) -> bool:
+    """Return True for files to read in a folder, and for folders that are named like a file."""
+    # Hidden is what file managers, version control and half-done downloads leave, such as `._a.ndjson`.
+    if any(part.startswith(".") for part in path.relative_to(below).parts):
+        return False
+    if path.is_dir() or _has_format(path):
+        return _has_format(path)
+    name = path.name.lower()
+    return not name.startswith(PAPERS) and not name.endswith(TOOLS)
+
+
+def _has_format(path: Path) -> bool:
+    """Return True when a name ends like those of the known formats."""
     name = path.name.lower()
     for suffix in COMPRESSIONS:
         name = name.removesuffix(suffix)

@@ -69,8 +69,9 @@ class Reader:
                 text = b"".join(pending) + portion.content[:end]
                 if skipping:
                     text, skipping, number = text.partition(b"\n")[2], False, number + 1
-                yield from self._batch(text, name, number)
-                number += text.count(b"\n")
+                lines = _split(text)
+                yield from self._batch(lines, text, name, number)
+                number += len(lines)
                 pending, size = [], 0
             if not skipping:
                 pending.append(portion.content[end:])
@@ -81,16 +82,16 @@ class Reader:
             if portion.damaged:
                 # What came before the damage is still good; the line it hit is not.
                 yield failed(name, Reason.TRUNCATED_FILE)
-        yield from self._batch(b"".join(pending), name, number)
+        rest = b"".join(pending)
+        yield from self._batch(_split(rest), rest, name, number)
 
-    def _batch(self, text: bytes, name: str, number: int) -> Iterator[Batch]:
+    def _batch(self, lines: list[bytes], text: bytes, name: str, number: int) -> Iterator[Batch]:
         if not text:
             return
         # Files that were put together keep the mark that each of them began with.
-        marked = BOM in text
-        lines = (text.replace(b"\n" + BOM, b"\n") if marked else text).split(b"\n")
-        if not lines[-1]:
-            lines.pop()
+        marked = not text.isascii() and BOM in text
+        if marked:
+            lines = _split(text.replace(b"\n" + BOM, b"\n"))
         numbers = range(number, number + len(lines))
         bundles, large = self._take_out(lines, text)
         yield Batch(
@@ -110,7 +111,7 @@ class Reader:
         """Take Bundles and too large resources out of the lines; either look costs little."""
         bundles: dict[int, bytes] = {}
         large: list[int] = []
-        if max(map(len, lines), default=0) > self.resource_bytes or b'"Bundle"' in text:
+        if len(text) > self.resource_bytes or b'"Bundle"' in text:
             for index, line in enumerate(lines):
                 if is_bundle(line):
                     bundles[index] = line
@@ -119,6 +120,13 @@ class Reader:
             for index in (*bundles, *large):
                 lines[index] = b""
         return bundles, large
+
+
+def _split(text: bytes) -> list[bytes]:
+    lines = text.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def _beginning(stream: Iterator[Portion]) -> tuple[bytes, bool, int]:

@@ -29,6 +29,23 @@ class Neighbours:
 ALONE = Neighbours()
 
 
+@dataclass
+class Home:
+    """The bases under which a source's own resources stand; empty until it shows one.
+
+    The study's `base_url` when there is one. Else what the source shows first, in the order in which it is
+    read: the full URLs of a Bundle, or the first absolute reference. Files are read in the order of their
+    types and names, so that the same input always has the same home.
+    """
+
+    bases: frozenset[str] = frozenset()
+
+    def settle(self, bases: frozenset[str]) -> None:
+        """Take bases for the source's own, unless others were taken before."""
+        if not self.bases:
+            self.bases = bases
+
+
 @dataclass(frozen=True)
 class Context:
     """One source's definitions, time zone and look-ups.
@@ -46,7 +63,7 @@ class Context:
     dates: DateReader
     lookups: Lookups
     now: int
-    base_url: str | None = None
+    home: Home = field(default_factory=Home)
     subject_prefix: str = ""
     neighbours: Neighbours = ALONE
     subjects: dict[str | None, str] = field(default_factory=dict)
@@ -56,6 +73,7 @@ class Context:
 
     def within(self, neighbours: Neighbours) -> "Context":
         """Return the context of a Bundle's entries, whose references may mean each other."""
+        self.home.settle(neighbours.bases)
         return replace(self, neighbours=neighbours, subjects={}, encounters={})
 
     @classmethod
@@ -81,6 +99,6 @@ class Context:
             dates=DateReader(time_zone or catalogue.time_zone),
             lookups=Lookups(),
             now=now,
-            base_url=base_url.rstrip("/") if base_url else None,
+            home=Home(frozenset({base_url.rstrip("/")} if base_url else ())),
             subject_prefix=subject_prefix,
         )

@@ -1,7 +1,7 @@
 """The mapping kernel: batches of resource bytes to Arrow record batches, issues and receipts."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import get_args
@@ -43,6 +43,8 @@ class Kernel:
         self._learn(batch, context)
         with _without_collection():
             regular, rest = self._regular(batch, context)
+            if regular is not None and not rest and not batch.failures:
+                return regular
             ids = batch.ids
             for place in rest:
                 line, number = batch.lines[place], batch.numbers[place]
@@ -53,7 +55,7 @@ class Kernel:
             mapped = work.finish(self._run_id)
             return mapped if regular is None else mapped.with_regular(regular)
 
-    def _regular(self, batch: Batch, context: Context) -> tuple[MappedBatch | None, Iterable[int]]:
+    def _regular(self, batch: Batch, context: Context) -> tuple[MappedBatch | None, Sequence[int]]:
         """Map what is regular column by column; return it with the places of what is not."""
         everything = range(len(batch.lines))
         if batch.text is None or batch.hazardous:
@@ -64,20 +66,19 @@ class Kernel:
         found = regular_results(resources, context)
         if found is None:
             return None, everything
-        numbers = batch.numbers
-        lines = [numbers[place] for place in found.places]
-        versions, updated = [], []
-        for meta in found.metas:
-            versions.append(meta and meta.version_id)
-            updated.append(meta and meta.last_updated)
+        rest: Sequence[int] = ()
+        lines: Sequence[int] = batch.numbers
+        if len(found.places) < len(everything):
+            taken = set(found.places)
+            rest = [place for place in everything if place not in taken]
+            lines = [batch.numbers[place] for place in found.places]
+        versions = [None if meta is None else meta.version_id for meta in found.metas]
+        updated = [None if meta is None else meta.last_updated for meta in found.metas]
         kinds, files = ["Observation"] * len(lines), [batch.file] * len(lines)
         heads = Heads(kinds, found.ids, found.ids, versions, updated, lines, files, found.subjects)
         shared = provenance(heads, context.source, self._run_id)
         tables = {"measurements": record_batch("measurements", found.columns, shared)}
-        taken = set(found.places)
-        return MappedBatch(tables, mapped_receipts(shared), [], []), (
-            place for place in everything if place not in taken
-        )
+        return MappedBatch(tables, mapped_receipts(shared), [], []), rest
 
     def map_deferred(self, later: list[Later]) -> MappedBatch:
         """Map resources that had to wait."""

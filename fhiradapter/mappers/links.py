@@ -165,15 +165,22 @@ def _within_bundle(target: Target, context: Context) -> Link | None:
 
 
 def _absolute(target: Target, context: Context, path: str, notes: list[Note]) -> Link:
+    """Return what an absolute URL means: the same base is the same id, and any other base is another server.
+
+    Bases are compared as written. Which one is a source's own says `Home`; the entries of a Bundle have those
+    of its full URLs besides. What another server holds is not asked for, and keeps its URL as id, so that
+    `https://a.example.org/Patient/9` and `https://b.example.org/Patient/9` stay two people.
+    """
     url = f"{target.base}/{target.type}/{target.id}"
     known = context.neighbours.targets.get(url)
     if known is not None:
         return Link(*known)
-    own = context.neighbours.bases | ({context.base_url} if context.base_url else frozenset())
-    # Where the base of the input is unknown, an absolute reference is taken for one to the same server.
-    if own and target.base not in own:
-        notes.append(Note(Reason.FOREIGN_REFERENCE, path))
-        return Link(target.type, url)
+    base = target.base or ""
+    if base not in context.neighbours.bases:
+        context.home.settle(frozenset({base}))
+        if base not in context.home.bases:
+            notes.append(Note(Reason.FOREIGN_REFERENCE, path))
+            return Link(target.type, url)
     return Link(target.type, target.id or "")
 
 

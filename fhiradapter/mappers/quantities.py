@@ -188,8 +188,8 @@ class QuantityReader:
             unit_assigned = assigned.get(source_code or "") or assigned.get(name)
             if unit_assigned:
                 conversion = units.conversion(concept, unit_assigned)
-                notes.append(Reason.ASSIGNED_UNIT)
-        if conversion is None and concept.canonical_unit is not None:
+                notes.append(Reason.ASSIGNED_UNIT if conversion is not None else Reason.UNKNOWN_UNIT)
+        if conversion is None and concept.canonical_unit is not None and not notes:
             notes.append(Reason.UNKNOWN_UNIT if sent else Reason.MISSING_UNIT)
         low, high = concept.low, concept.high
         return UnitUse(

@@ -50,9 +50,12 @@ _parts = attrgetter(
     "contained",
 )
 PARTS = 10  # of them those that a regular Observation may have
-_quantity = attrgetter("comparator", "code", "unit", "system", "value")
+_quantity = attrgetter("comparator", "code", "unit", "system")
+_number = attrgetter("value")
 _reference = attrgetter("reference")
 _offset = itemgetter(slice(19, None))
+_separator = itemgetter(10)
+_coded, _remarks = itemgetter(0), itemgetter(1)  # of a Meaning
 _bytes = b"".__add__  # the bytes of a Raw, without a call into Python
 
 
@@ -132,36 +135,49 @@ def _keep_known(left: _Candidates, context: Context) -> None:
     _, _, _, _, codes, subjects, times, quantities, performers, encounters, ranges = left.columns
     meanings = list(map(context.codes.known.get, map(_bytes, codes)))
     subject_ids = list(map(context.subjects.get, map(_reference, subjects)))
-    places = [place if place is None else context.encounters.get(place.reference, 0) for place in encounters]
+    met = context.encounters.get
+    places = [None if place is None else met(place.reference, 0) for place in encounters]
     performer_texts = list(map(context.performers.known.get, map(_bytes, performers)))
     left.add(meanings, subject_ids, places, performer_texts)
     offsets = {offset: offset in context.dates.offsets for offset in set(map(_offset, times))}
-    left.keep(
-        [
-            meaning is not None
-            and not meaning[1]
-            and subject is not None
-            and place != 0
-            and (performer is not None or sent is ABSENT)
-            and len(time) in WITH_ZONE
-            and time[10] == "T"
-            and offsets[time[19:]]
-            for meaning, subject, place, performer, sent, time in zip(
-                meanings, subject_ids, places, performer_texts, performers, times, strict=True
-            )
-        ]
-    )
+    # Mostly all are known, which is seen without looking at each row.
+    if not (
+        all(meanings)
+        and all(subject_ids)
+        and 0 not in set(places)
+        and all(performer_texts)
+        and all(offsets.values())
+        and WITH_ZONE.issuperset(map(len, times))
+        and set(map(_separator, times)) == {"T"}
+        and not any(map(_remarks, filter(None, meanings)))
+    ):
+        left.keep(
+            [
+                meaning is not None
+                and not meaning[1]
+                and subject is not None
+                and place != 0
+                and (performer is not None or sent is ABSENT)
+                and len(time) in WITH_ZONE
+                and time[10] == "T"
+                and offsets[time[19:]]
+                for meaning, subject, place, performer, sent, time in zip(
+                    meanings, subject_ids, places, performer_texts, performers, times, strict=True
+                )
+            ]
+        )
     quantities, ranges = left.columns[7], left.columns[10]
-    coded = [meaning[0] for meaning in left.columns[11]]
+    coded = list(map(_coded, left.columns[11]))
     known = context.quantities.uses.get
-    parts = list(map(_quantity, quantities))
     uses = [
-        known((one[0], one[2], part[1], part[2], part[3])) if part[0] is None else None
-        for one, part in zip(coded, parts, strict=True)
+        known((concept, sent, code, unit, system)) if comparator is None else None
+        for (concept, _, sent, _), (comparator, code, unit, system) in zip(
+            coded, map(_quantity, quantities), strict=True
+        )
     ]
     values = [
-        None if use is None else use.values.get(b"" + part[4]) or _value(use, quantity, context)
-        for use, part, quantity in zip(uses, parts, quantities, strict=True)
+        None if use is None else use.values.get(number) or _value(use, quantity, context)
+        for use, number, quantity in zip(uses, map(_bytes, map(_number, quantities)), quantities, strict=True)
     ]
     limits = [
         NO_LIMITS if sent is ABSENT else (use.limits.get(b"" + sent) if use is not None else None)

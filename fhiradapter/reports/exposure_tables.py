@@ -1,9 +1,14 @@
 """Tables of what was given, when, and beside what else."""
 
+from collections.abc import Mapping
+
 from fhiradapter.reports.formats import brief, cells, count, day, number, percent, plain
 from fhiradapter.reports.table import LONGEST, Table, numbers, remainder, words
 from fhiradapter.reports.wording import label, plural
-from fhiradapter.results import ConcomitantCheck, Exposure
+from fhiradapter.results import ConcomitantCheck, Coverage, Exposure
+
+# Other ways to record medication than as an administration.
+OTHER_MEDICATION = ("MedicationStatement", "MedicationRequest")
 
 
 def exposure_table(exposure: Exposure) -> Table:
@@ -100,10 +105,22 @@ def discharge_sentence(exposure: Exposure) -> str:
     )
 
 
-def concomitant_sentence(check: ConcomitantCheck) -> str:
-    """Return what the check of excluded medication found and rests on."""
+def unread_sentence(sources: Mapping[str, Coverage]) -> str:
+    """Return which medication was received in a form that is not read, or nothing."""
+    parts = [
+        plural(sources[name].received, name)
+        for name in OTHER_MEDICATION
+        if name in sources and sources[name].received and not sources[name].read
+    ]
+    return f"Received and not read, so not checked: {' and '.join(parts)}." if parts else ""
+
+
+def concomitant_sentence(check: ConcomitantCheck, sources: Mapping[str, Coverage]) -> str:
+    """Return what the check of excluded medication found and rests on; `sources` are those of safety."""
+    unread = unread_sentence(sources)
     if not check.excluded_kinds:
-        return "The study file names no excluded kinds of medication, so nothing was checked."
+        named = "The study file names no excluded kinds of medication, so nothing was checked."
+        return f"{named} {unread}".strip()
     kinds = ", ".join(label(plain(kind)).lower() for kind in check.excluded_kinds)
     doubts = [
         f"{plural(check.unmapped_administrations, 'administration')} with a code that no list knows"
@@ -120,6 +137,7 @@ def concomitant_sentence(check: ConcomitantCheck) -> str:
         f"Excluded by the protocol: {kinds}. "
         f"Of {plural(check.administrations_checked, 'administration')} in "
         f"{plural(check.subjects_checked, 'subject')}, {found} fell inside the window."
+        + (f" {unread}" if unread else "")
         + (f" Not checkable: {doubt}." if doubt else "")
         + (f" No medication is known for: {unknown}, which therefore cannot be found." if unknown else "")
     )

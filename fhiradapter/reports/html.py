@@ -159,7 +159,7 @@ def exposure_context(results: Results) -> dict[str, object]:
             exposure_tables.day_list(exposure),
         ),
         "excluded_line": exposure_tables.excluded_line(exposure),
-        "concomitant": exposure_tables.concomitant_sentence(exposure.concomitant),
+        "concomitant": exposure_tables.concomitant_sentence(exposure.concomitant, results.safety.sources),
         "concomitant_table": exposure_tables.concomitant_table(exposure.concomitant),
         "discharge": exposure_tables.discharge_sentence(exposure),
     }
@@ -170,6 +170,7 @@ def safety_context(results: Results) -> dict[str, object]:
     return {
         "events_unread": safety_tables.events_unread(results),
         "overview": safety_tables.overview_table(results),
+        "undecided": safety_tables.undecided_line(results),
         "terms": safety_tables.term_table(results),
         "labs": safety_tables.lab_table(results),
         "safety_notes": safety_tables.note_table(results),

@@ -7,6 +7,7 @@ from fhiradapter.reports.wording import label, sentence
 from fhiradapter.results import Incidence, LabShift, Results
 
 EVENT_SOURCES = ("AdverseEvent", "Condition")
+UNDECIDED = "possibly dose-limiting"  # notes that begin with it count events that the rule cannot place
 GRADES = ("1", "2", "3", "4", "5")
 
 
@@ -136,6 +137,16 @@ def lab_table(results: Results) -> Table | None:
             "Not gradable is not grade 0.",
         ),
     )
+
+
+def undecided_line(results: Results) -> str:
+    """Return the events of which it is not known whether they are dose-limiting, or nothing."""
+    parts = [
+        f"{plain(name)}: {count(number_of)}"
+        for name, number_of in results.safety.notes.items()
+        if name.startswith(UNDECIDED)
+    ]
+    return f"Events undecided and not counted: {'; '.join(parts)}." if parts else ""
 
 
 def note_table(results: Results) -> Table | None:

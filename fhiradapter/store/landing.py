@@ -119,7 +119,7 @@ class _Writer:
         self._file.close()
 
     def _flush(self) -> None:
-        if self._pending:
+        if self._rows:
             self._file.write_table(pa.Table.from_batches(self._pending, self._schema), self._rows)
         self._pending, self._rows = [], 0
 
@@ -129,7 +129,10 @@ def fresh_folder(folder: Path) -> Path:
     partial = folder.with_name(f".{folder.name}.partial")
     if partial.exists():
         shutil.rmtree(partial)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written ({error.strerror})") from error
     return partial
 
 

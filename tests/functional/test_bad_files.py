@@ -1,5 +1,6 @@
 """A file that is damaged, empty or of another form has a reason, and the files beside it are read."""
 
+import bz2
 import gzip
 import json
 import os
@@ -131,6 +132,77 @@ def test_a_file_that_cannot_be_opened_has_a_reason(obstacle: str, tmp_path: Path
     cohort = cohort_of(tmp_path)
     assert reasons(cohort) == ["UNREADABLE_FILE"]
     assert values(cohort) == {"good": 40.0}
+
+
+OTHER_FORMS: dict[str, bytes] = {
+    "x.xml": b'<?xml version="1.0"?>\n<Patient><id value="x"/></Patient>\n',
+    "notes.txt": b"Results of March are in the other folder.\n",
+    "data.ndjson.bz2": bz2.compress(OBSERVATION),
+    "part-0001": b"MSH|^~\\&|LAB\rPID|1\r",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FORMS)
+def test_a_file_of_another_form_is_not_passed_over(name: str, tmp_path: Path) -> None:
+    """A folder may hold FHIR in a form that is not read: the file is named, not left out without a word."""
+    (tmp_path / name).write_bytes(OTHER_FORMS[name])
+    (tmp_path / "good.ndjson").write_bytes(ndjson(GOOD))
+    cohort = cohort_of(tmp_path)
+    assert values(cohort) == {"good": 40.0}
+    issues = cohort.issues[["reason", "disposition", "source_file"]].values.tolist()
+    assert issues == [["UNKNOWN_FORMAT", "flagged", name]]
+    assert totals(cohort) == (2, 2, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["part-0001", "export.txt", "Observation.2024", "deep/Observation"])
+def test_resources_are_read_from_a_folder_whatever_their_file_is_called(name: str, tmp_path: Path) -> None:
+    """What a file holds tells how to read it."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(ndjson(GOOD))
+    cohort = cohort_of(tmp_path)
+    assert values(cohort) == {"good": 40.0}
+    assert cohort.issues.empty
+
+
+PASSED_OVER = [
+    "README",
+    "readme.txt",
+    "LICENSE",
+    "License.txt",
+    "notes.md",
+    "patients.csv",
+    "study.toml",
+    "make_fhir.py",
+    ".DS_Store",
+    "._good.ndjson",
+    ".git/index",
+    ".cache/deep/old.ndjson",
+]
+
+
+@pytest.mark.parametrize("asked", ["folder", "glob of folders"])
+def test_what_is_put_beside_an_export_is_passed_over_in_a_folder(asked: str, tmp_path: Path) -> None:
+    """Words, tables, programs and hidden files are no failures of an export."""
+    export = tmp_path / "export"
+    for name in PASSED_OVER:
+        (export / name).parent.mkdir(parents=True, exist_ok=True)
+        (export / name).write_bytes(b"not FHIR\n")
+    (export / "good.ndjson").write_bytes(ndjson(GOOD))
+    cohort = cohort_of(export if asked == "folder" else str(tmp_path / "exp*"))
+    assert values(cohort) == {"good": 40.0}
+    assert cohort.issues.empty
+
+
+@pytest.mark.parametrize("name", ["notes.md", ".hidden.ndjson"])
+def test_a_file_that_is_asked_for_by_name_is_never_passed_over(name: str, tmp_path: Path) -> None:
+    """Who names a file means it; a hidden folder as well."""
+    folder = tmp_path / ".export"
+    folder.mkdir()
+    (folder / name).write_bytes(ndjson(GOOD))
+    (folder / "good.ndjson").write_bytes(ndjson(GOOD))
+    assert values(cohort_of(folder / name)) == {"good": 40.0}
+    assert values(cohort_of(folder)) == {"good": 40.0}
+    assert totals(cohort_of(folder)) == (2, 2, 0, 0)
 
 
 def test_texts_that_are_no_json_are_no_paths() -> None:

@@ -68,7 +68,7 @@ def test_results_reproduce_the_published_aggregates(demo: Path) -> None:
         -0.41,
         -0.6,
     ]
-    assert results["biomarkers"]["nfl_serum_plasma:plasma"]["gmr"] < 1
+    assert results["biomarkers"]["nfl_serum_plasma"]["gmr"] < 1
     assert results["safety"]["overview"]["grade 3 or more"]["count"] == 0
     assert results["safety"]["dose_limiting"]["n"] == 0
 

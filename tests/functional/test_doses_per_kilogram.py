@@ -68,9 +68,65 @@ def test_a_weight_of_another_time_does_not_count(when: str) -> None:
 
 
 def test_thirty_days_are_the_limit() -> None:
-    """Exactly 30 days before the infusion counts, a second earlier does not."""
-    for when, expected in (("2024-02-04T10:00:00Z", pytest.approx(140e6)), ("2024-02-04T09:59:59Z", None)):
+    """4 February is 30 days before 5 March 2024 (25 days of a leap February and 5), 3 February 31 days."""
+    for when, expected in (
+        ("2024-02-04", pytest.approx(140e6)),
+        ("2024-02-04T23:00:00Z", pytest.approx(140e6)),
+        ("2024-02-03T23:59:59Z", None),
+    ):
         assert doses(cohort_of([patient(), weight("w1", 70, when), infusion()])) == {"a1": expected}
+
+
+LATE = "2024-03-05T22:00:00-05:00"  # the 6th in UTC, at 03:00
+EARLY = "2024-03-05T01:00:00+09:00"  # the 4th in UTC, at 16:00
+
+
+@pytest.mark.parametrize(
+    ("infused", "weighed", "expected"),
+    [
+        (LATE, "2024-03-05T08:00:00-05:00", 140e6),
+        (LATE, "2024-03-05T23:30:00-05:00", 140e6),
+        (LATE, "2024-03-06T00:30:00-05:00", None),
+        (EARLY, "2024-03-05T08:00:00+09:00", 140e6),
+        (EARLY, "2024-03-05", 140e6),
+        (EARLY, "2024-03-06T08:00:00+09:00", None),
+    ],
+)
+def test_days_are_those_of_the_site(infused: str, weighed: str, expected: float | None) -> None:
+    """A weight of the infusion's local day counts at any hour, one of the next local day at none."""
+    cohort = cohort_of([patient(), weight("w1", 70, weighed), infusion(effectiveDateTime=infused)])
+    assert doses(cohort) == {"a1": None if expected is None else pytest.approx(expected)}
+
+
+UNUSABLE: dict[str, Json] = {
+    "7000 kg": {"value": 7000},
+    "0.7 kg": {"value": 0.7},
+    "a bound": {"value": 70, "comparator": "<"},
+    "preliminary": {"value": 70, "status": "preliminary"},
+    "registered": {"value": 70, "status": "registered"},
+    "a month": {"value": 70, "when": "2024-03"},
+    "a year": {"value": 70, "when": "2024"},
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_weight_that_is_not_usable_multiplies_no_dose(name: str) -> None:
+    """concepts.csv takes 1 to 400 kg for plausible. The 60 kg of 20 February count instead: 120 million."""
+    about = {"when": "2024-03-04", "status": "final", **UNUSABLE[name]}
+    quantity = {"value": about["value"], "unit": "kg", "system": UCUM, "code": "kg"}
+    if "comparator" in about:
+        quantity["comparator"] = about["comparator"]
+    bad = weight("w1", 0, about["when"], valueQuantity=quantity, status=about["status"])
+    assert doses(cohort_of([patient(), bad, infusion()])) == {"a1": None}
+    good = weight("w0", 60, "2024-02-20")
+    assert doses(cohort_of([patient(), bad, good, infusion()])) == {"a1": pytest.approx(120e6)}
+
+
+@pytest.mark.parametrize("status", ["final", "amended", "corrected", "appended"])
+def test_a_final_weight_counts_whatever_was_done_to_it_since(status: str) -> None:
+    """70 kg, final or corrected afterwards."""
+    cohort = cohort_of([patient(), weight("w1", 70, "2024-03-04", status=status), infusion()])
+    assert doses(cohort) == {"a1": pytest.approx(140e6)}
 
 
 def test_pounds_are_converted_first() -> None:

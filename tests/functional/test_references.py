@@ -91,10 +91,70 @@ def test_a_reference_to_another_server_is_not_the_same_id_here() -> None:
 
 
 def test_without_a_known_base_an_absolute_reference_is_of_the_same_server() -> None:
-    """Files do not say where they come from; a study that knows sets base_url."""
+    """Files do not say where they come from, but here all name one base; a study that knows sets base_url."""
     cohort = cohort_of([patient(), observation(subject=f"{BASE}/Patient/p1")], study(None))
     assert subjects_of(cohort) == {"o1": "p1"}
     assert cohort.issues.empty
+
+
+A, B = "https://a.example.org/fhir", "https://b.example.org/fhir"
+
+
+@pytest.mark.parametrize("order", list(permutations(["here", "a", "b"])))
+def test_without_a_known_base_the_first_one_is_the_source_s_own(order: tuple[str, ...]) -> None:
+    """Patient 9 of two servers is two people: who is named first is Patient/9, the other keeps the URL."""
+    urls = {"here": "Patient/9", "a": f"{A}/Patient/9", "b": f"{B}/Patient/9"}
+    cohort = cohort_of([observation(name, subject=urls[name]) for name in order], study(None))
+    own, foreign = sorted("ab", key=order.index)
+    assert subjects_of(cohort) == {"here": "9", own: "9", foreign: urls[foreign]}
+    assert reasons(cohort) == ["FOREIGN_REFERENCE"]
+    assert cohort.issues.set_index("reason").loc["FOREIGN_REFERENCE", "resource_id"] == foreign
+
+
+def test_full_urls_tell_the_base_to_what_comes_after_the_bundle() -> None:
+    """The Bundle stands at A, so that a later reference to B is foreign though it is the first one."""
+    entries = [{"fullUrl": f"{A}/Patient/9", "resource": patient("9")}]
+    later = [observation("b", subject=f"{B}/Patient/9"), observation("a", subject=f"{A}/Patient/9")]
+    cohort = cohort_of([bundle("searchset", entries), *later], study(None))
+    assert subjects_of(cohort) == {"a": "9", "b": f"{B}/Patient/9"}
+    assert reasons(cohort) == ["FOREIGN_REFERENCE"]
+
+
+def test_each_source_has_a_base_of_its_own(tmp_path: Path) -> None:
+    """Two hospitals, each with absolute references to itself: no reference is foreign."""
+    sources = []
+    for name, base in (("one", A), ("two", B)):
+        (tmp_path / f"{name}.ndjson").write_bytes(ndjson([observation(subject=f"{base}/Patient/9")]))
+        sources.append(Source(name=name, path=[f"{name}.ndjson"]))
+    card = StudyCard(id="references", title="References")
+    cohort = cohort_of(None, Study(study=card, sources=sources, folder=tmp_path))
+    assert sorted(cohort.measurements["subject_id"]) == ["one:9", "two:9"]
+    assert reasons(cohort) == []
+
+
+def test_the_base_of_the_study_file_wins_over_the_first_one() -> None:
+    """The study says A; B is foreign though it is named first."""
+    sent = [observation("b", subject=f"{B}/Patient/9"), observation("a", subject=f"{A}/Patient/9")]
+    assert subjects_of(cohort_of(sent, study(f"{A}/"))) == {"a": "9", "b": f"{B}/Patient/9"}
+
+
+def test_an_encounter_of_an_exposure_that_was_not_received_is_said_once() -> None:
+    """Two doses in visit v1, which is missing; v2 is there; v3 was received and set aside as cancelled."""
+    visit = {"resourceType": "Encounter", "subject": {"reference": "Patient/p1"}}
+    cohort = cohort_of(
+        [
+            patient(),
+            visit | {"id": "v2", "status": "finished", "class": {"code": "AMB"}},
+            visit | {"id": "v3", "status": "cancelled", "class": {"code": "AMB"}},
+            *(
+                administration(f"a{number}", context={"reference": f"Encounter/{name}"})
+                for number, name in enumerate(["v1", "v1", "v2", "v3"])
+            ),
+        ]
+    )
+    orphans = cohort.issues.query("reason == 'ORPHAN_REFERENCE'")
+    assert orphans[["resource_type", "resource_id"]].values.tolist() == [["Encounter", "v1"]]
+    assert set(cohort.exposures["encounter_id"]) == {"v1", "v2", "v3"}
 
 
 def test_full_urls_of_a_bundle_are_its_own_base() -> None:

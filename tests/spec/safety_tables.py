@@ -57,6 +57,7 @@ def timeline(text: str) -> pd.DataFrame:
             "first_dose_precision": "second",
             "last_dose_on": days["last"],
             "last_contact_on": days["contact"],
+            "died": False,
             "doses": days["first"].notna().astype("int64"),
         }
     )
