@@ -133,7 +133,7 @@ def map_resource(resource: Any, study: Study | None = None, *, now: datetime | N
             )
     tables = {table: cohort.arrow(table) for table in SCHEMAS}
     if len(rows):
-        tables["issues"] = pa.concat_tables([tables["issues"], pa.Table.from_batches([rows.batch()])])
+        tables["issues"] = pa.concat_tables([tables["issues"], pa.Table.from_batches(rows.batches())])
     return MappedResource(Cohort(tables, cohort.accounting))
 
 

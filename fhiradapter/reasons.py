@@ -36,6 +36,7 @@ class Reason(StrEnum):
     NO_RESOURCE = "NO_RESOURCE"
     MISSING_ELEMENT = "MISSING_ELEMENT"
     NOT_CONFORMANT = "NOT_CONFORMANT"
+    MAPPING_FAULT = "MAPPING_FAULT"
     NO_SUBJECT = "NO_SUBJECT"
     NOT_A_PERSON = "NOT_A_PERSON"
     UNKNOWN_MODIFIER = "UNKNOWN_MODIFIER"
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     SUPERSEDED = "SUPERSEDED"
     DUPLICATE = "DUPLICATE"
     SAME_VERSION_DIFFERS = "SAME_VERSION_DIFFERS"
+    OUTDATED = "OUTDATED"
     SAME_FACT = "SAME_FACT"
     INCOMPLETE_COPY = "INCOMPLETE_COPY"
     # References
@@ -115,6 +117,7 @@ MEANINGS: dict[Reason, Meaning] = {
         QUARANTINED, "error", "an element without which it has no meaning is missing"
     ),
     Reason.NOT_CONFORMANT: Meaning(FLAGGED, "warning", "not valid by the FHIR specification at this element"),
+    Reason.MAPPING_FAULT: Meaning(QUARANTINED, "error", "a fault of fhiradapter: please report its path"),
     Reason.NO_SUBJECT: Meaning(QUARANTINED, "error", "it does not say whom it is about"),
     Reason.NOT_A_PERSON: Meaning(IGNORED, "information", "its subject is not a Patient"),
     Reason.UNKNOWN_MODIFIER: Meaning(
@@ -135,6 +138,9 @@ MEANINGS: dict[Reason, Meaning] = {
         FLAGGED,
         "warning",
         "one id and version with two contents: both are kept; ask the source which is right",
+    ),
+    Reason.OUTDATED: Meaning(
+        FLAGGED, "error", "a newer version was received and quarantined: this one is what could be read"
     ),
     Reason.SAME_FACT: Meaning(IGNORED, "information", "another source sent the same fact; that one is kept"),
     Reason.INCOMPLETE_COPY: Meaning(FLAGGED, "warning", "tagged SUBSETTED: elements may have been left out"),

@@ -24,7 +24,7 @@ class StudyCard(Section):
     """What the study is, for people."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-    title: str
+    title: Annotated[str, Field(min_length=1)]
     product: str | None = None
     target: str | None = None
     indication: str | None = None
@@ -79,8 +79,8 @@ class Limits(Section):
 class ScheduleBlock(Section):
     """Some planned visits at one interval, each with its window in days."""
 
-    count: Annotated[int, Field(gt=0)]
-    interval: Annotated[int, Field(gt=0)] = 1
+    count: Annotated[int, Field(gt=0, le=1_000)]
+    interval: Annotated[int, Field(gt=0, le=1_000)] = 1
     every: Literal["day", "week", "month"]
     early_days: Annotated[int, Field(ge=0)] = 0
     late_days: Annotated[int, Field(ge=0)] = 0
@@ -104,8 +104,8 @@ class Progression(Section):
     """How the functional score is read."""
 
     concept: str = "alsfrs_r_total"
-    maximum: float = 48
-    washout_days: Annotated[int, Field(ge=0)] = 30
+    maximum: Annotated[float, Field(gt=0)] = 48
+    washout_days: Annotated[int, Field(ge=0, le=36_500)] = 30
     before_start: Literal["first_score", "onset", "within_days"] = "first_score"
     before_within_days: Annotated[int | None, Field(gt=0)] = None
     minimum_points: Annotated[int, Field(ge=2)] = 2

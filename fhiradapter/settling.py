@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -19,11 +20,15 @@ from fhiradapter.cohort.versions import Verdict, judge
 from fhiradapter.cohort.weights import RelativeDose, Weight, absolute_doses, usable_weight
 from fhiradapter.definitions.catalogue import load_catalogue
 from fhiradapter.errors import AccountingError
+from fhiradapter.mappers.links import STAND_IN
 from fhiradapter.reasons import Reason
 from fhiradapter.store.landing import Landing
 
-COPIES_AT_ONCE = 50_000  # resources that came several times, whose rows are compared in one pass
+COPIES_AT_ONCE = 10_000  # resources that came several times, whose rows are compared in one pass
 BODY_WEIGHT = "body_weight"
+# Ids of Encounters that were contained, sent as a foreign URL, or named by an identifier alone: of these it
+# is known already, or cannot be known, whether they were received.
+NOT_TO_FIND = rf"^(https?://|urn:|{STAND_IN})|#"
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Settling:
             if not account.balanced:
                 raise AccountingError(f"{kind}: {account.received} received, and not all accounted for")
         if len(issues):
-            self.landing.replace("issues", _with(self.landing, issues))
+            self.landing.replace("issues", chain(self.landing.batches("issues"), issues.batches()))
         return accounts
 
     def _across_sources(
@@ -112,6 +117,8 @@ class Settling:
                     reason = verdict.dropped.get(copy.place)
                     if copy.place in verdict.differing:
                         reason = Reason.SAME_VERSION_DIFFERS
+                    elif copy.place in verdict.outdated:
+                        reason = Reason.OUTDATED
                     if reason is not None:
                         kinds[copy.place] = kind
                         issues.add(reason, kind=kind, identity=identity, source=source, place=copy.place)
@@ -223,7 +230,9 @@ class Settling:
         """Say which Encounters of exposures were not received; one that was set aside was received."""
         missing: dict[tuple[str, str], Place] = {}
         for batch in self.landing.batches("exposures"):
-            for row in batch.filter(pc.is_valid(batch.column("encounter_id"))).to_pylist():
+            sent = batch.filter(pc.is_valid(batch.column("encounter_id")))
+            elsewhere = pc.match_substring_regex(sent.column("encounter_id"), NOT_TO_FIND)
+            for row in sent.filter(pc.invert(elsewhere)).to_pylist():
                 missing.setdefault((row["source"], row["encounter_id"]), _place(row))
         if not missing:
             return
@@ -252,11 +261,6 @@ def _panel_translation(members: list[pa.Array], panels: list[pa.Array]) -> Trans
 def _settled(landing: Landing, table: str, settlement: Settlement) -> Iterator[pa.RecordBatch]:
     for batch in landing.batches(table):
         yield settlement.apply(table, batch)
-
-
-def _with(landing: Landing, issues: IssueRows) -> Iterator[pa.RecordBatch]:
-    yield from landing.batches("issues")
-    yield issues.batch()
 
 
 def _place(row: dict[str, Any]) -> Place:

@@ -91,7 +91,7 @@ def adverse_event_table(
 
 
 def _events(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return the rows that are events of the study's subjects until the data cut, and counts of the others."""
+    """Return the events of the study's subjects until the data cut, and counts of the other rows."""
     rows = cohort.events
     rows = rows.loc[rows["kind"].eq("adverse_event")]
     status = rows["status"].str.strip().str.casefold()

@@ -26,8 +26,8 @@ def derive_dose_limiting(
     `table` is as from `adverse_event_table`, `infusions` as from `given_infusions`. `n` counts subjects; an
     event is named by its row_id, term and criterion. Where a time is not exact, an event counts when it can
     be inside the window. Undecided, each under the first reason that holds, are: an infusion reaction or a
-    cytokine release syndrome without a start; a cytokine release syndrome inside its window without a grade; a
-    death of which it is not known whether it is related to the product.
+    cytokine release syndrome without a start; a cytokine release syndrome inside its window without a grade;
+    a death of which it is not known whether it is related to the product.
     """
     if study.treatment is None:
         return None, {}

@@ -13,11 +13,13 @@ class Verdict:
     """What becomes of copies.
 
     `dropped` are places whose rows are dropped, with the reason; `differing` are the second, third, ...
-    places of contents that differ under one version, with their number.
+    places of contents that differ under one version, with their number; `outdated` those of which a newer
+    version came that could not be read.
     """
 
     dropped: dict[Place, Reason] = field(default_factory=dict)
     differing: dict[Place, int] = field(default_factory=dict)
+    outdated: set[Place] = field(default_factory=set)
 
 
 def judge(groups: Iterable[list[Copy]], content: Mapping[Place, Any], verdict: Verdict) -> None:
@@ -30,30 +32,47 @@ def judge(groups: Iterable[list[Copy]], content: Mapping[Place, Any], verdict: V
     for group in groups:
         # What could not be read cannot replace what could.
         usable = [copy for copy in group if copy.disposition != QUARANTINED]
-        if len(usable) < 2:
+        if not usable:
             continue
-        numeric = all(copy.version is not None and copy.version.isdecimal() for copy in usable)
-        newest = max(_rank(copy, numeric) for copy in usable)
-        current = [copy for copy in usable if _rank(copy, numeric) == newest]
-        if not numeric and len({copy.version for copy in current}) > 1:
-            last = current[-1].version
-            current = [copy for copy in current if copy.version == last]
-        kept: list[Any] = []
-        for copy in usable:
-            if copy not in current:
-                if copy.disposition == MAPPED:
-                    verdict.dropped[copy.place] = Reason.SUPERSEDED
-                continue
-            found = (copy.disposition, content.get(copy.place))
-            if found in kept:
-                if copy.disposition == MAPPED:
-                    verdict.dropped[copy.place] = Reason.DUPLICATE
-            else:
-                kept.append(found)
-                if len(kept) > 1:
-                    verdict.differing[copy.place] = len(kept)
+        numeric = all((copy.version or "").isdecimal() for copy in usable)
+        current = _current(usable, numeric)
+        newest = _rank(current[0], numeric)
+        unread = [copy for copy in group if copy.disposition == QUARANTINED]
+        if any(_rank(copy, numeric) > newest for copy in unread):
+            verdict.outdated.update(copy.place for copy in current if copy.disposition == MAPPED)
+        _compare(usable, {copy.place for copy in current}, content, verdict)
+
+
+def _current(usable: list[Copy], numeric: bool) -> list[Copy]:
+    """Return the receipts of the newest version."""
+    newest = max(_rank(copy, numeric) for copy in usable)
+    current = [copy for copy in usable if _rank(copy, numeric) == newest]
+    versions = {copy.version for copy in current}
+    # Arrival decides only between versions that were both named.
+    if numeric or None in versions or len(versions) == 1:
+        return current
+    return [copy for copy in current if copy.version == current[-1].version]
+
+
+def _compare(usable: list[Copy], current: set[Place], content: Mapping[Place, Any], verdict: Verdict) -> None:
+    """Drop older versions, and of one version the receipts with equal content; number those that differ."""
+    kept: set[str] = set()
+    for copy in usable:
+        if copy.place not in current:
+            if copy.disposition == MAPPED:
+                verdict.dropped[copy.place] = Reason.SUPERSEDED
+            continue
+        found = repr((copy.disposition, content.get(copy.place)))
+        if found in kept:
+            if copy.disposition == MAPPED:
+                verdict.dropped[copy.place] = Reason.DUPLICATE
+            continue
+        kept.add(found)
+        if len(kept) > 1:
+            verdict.differing[copy.place] = len(kept)
 
 
 def _rank(copy: Copy, numeric: bool) -> tuple[int, int]:
     updated = copy.updated if copy.updated is not None else -(2**63)
-    return updated, int(copy.version) if numeric and copy.version is not None else 0
+    version = copy.version or ""
+    return updated, int(version) if numeric and version.isdecimal() else 0

@@ -79,7 +79,7 @@ def map_adverse_event(event: AdverseEvent, context: Context) -> Mapped:
         "concept": coded.concept,
         "status": status or "actual",
         "term": display_of(what) or event.description or coded.source_code,
-        "system_organ_class": display_of(event.category[0]) if isinstance(event.category, list) else None,
+        "system_organ_class": _category(event),
         **columns("started", when.start),
         **columns("ended", when.end),
         "severity": severity_of(event.severity),
@@ -152,6 +152,11 @@ def _causality(entities: list[SuspectEntity]) -> tuple[str | None, bool | None]:
     folded = {word.strip().casefold() for word in words}
     related = True if folded & RELATED else (False if folded & UNRELATED else None)
     return (sent[0] if sent else None), related
+
+
+def _category(event: AdverseEvent) -> str | None:
+    """Return the category, which STU3 uses for something else."""
+    return display_of(event.category[0]) if isinstance(event.category, list) and event.category else None
 
 
 def _outcome(event: AdverseEvent) -> str | None:

@@ -12,11 +12,13 @@ from fhiradapter.fhir.source import Batch
 from fhiradapter.mappers.collected import Collected, Later, MappedBatch, mapped_receipts
 from fhiradapter.mappers.columns import Heads, provenance, record_batch
 from fhiradapter.mappers.context import Context, Neighbours
-from fhiradapter.mappers.outcome import NAMELESS, Deferred, Unusable
+from fhiradapter.mappers.outcome import NAMELESS, Deferred, Note, Unusable
 from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.mappers.regular import regular_results
+from fhiradapter.reasons import Reason
 
 MAPPERS_BY_CLASS = {kind: MAPPERS[kind.__name__] for kind in get_args(AnyResource)}
+FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 IMPLICIT_RULES = b'"implicitRules"'
 
 
@@ -134,6 +136,11 @@ class Kernel:
             return
         except Unusable as unusable:
             work.drop(kind.__name__, own, resource, number, unusable.note)
+            return
+        except FAULTS as fault:
+            # One resource that a mapper was not written for must not take a million others with it.
+            note = Note(Reason.MAPPING_FAULT, kind.__name__, type(fault).__name__)
+            work.drop(kind.__name__, own, resource, number, note)
             return
         if mapper.learn is not None:
             mapper.learn(resource, context)

@@ -15,6 +15,7 @@ from fhiradapter.reasons import Reason
 
 Kinds = TypeVar("Kinds", bound=Resource)
 RELATIVE_PATIENT = "Patient/"
+STAND_IN = "identifier-"  # begins the id of what is known by an identifier alone
 
 
 class Link(NamedTuple):
@@ -202,7 +203,7 @@ def _contained(target: Target, resource: Resource, context: Context, path: str, 
 
 def _by_identifier(kind: str | None, key: str, context: Context, path: str, notes: list[Note]) -> Link:
     """Find a Patient by identifier; an unknown one gets a name that does not show the identifier."""
-    stand_in = Link(kind, "identifier-" + hashlib.sha256(key.encode()).hexdigest()[:16])
+    stand_in = Link(kind, STAND_IN + hashlib.sha256(key.encode()).hexdigest()[:16])
     if kind not in (None, "Patient"):
         return stand_in
     if not context.final:

@@ -7,7 +7,7 @@ from fhiradapter.fhir.references import reference_text
 from fhiradapter.mappers.codes import Coded, concept_text
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.limits import NO_LIMITS
-from fhiradapter.mappers.links import encounter_of, matrix_of, own_name, subject_of
+from fhiradapter.mappers.links import encounter_of, matrix_of, own_name, resolve, subject_of
 from fhiradapter.mappers.moments import moment, span
 from fhiradapter.mappers.outcome import Mapped, Note, TableRow, Unusable
 from fhiradapter.mappers.quantities import Limits, Value
@@ -20,7 +20,7 @@ USED = frozenset({"final", "amended", "corrected", "appended", "registered", "pr
 NOT_RESULTS = frozenset({"cancelled", "unknown", "cannot-be-obtained"})
 OWN = ("Observation.value[x]", "Observation.referenceRange")
 NO_MEMBERS: tuple[str, ...] = ()
-MEMBER_TYPES = ("Observation/", "QuestionnaireResponse/")
+MEMBER_TYPES = frozenset({"Observation", "QuestionnaireResponse"})
 
 
 def map_observation(observation: Observation, context: Context) -> Mapped:
@@ -58,7 +58,7 @@ def map_observation(observation: Observation, context: Context) -> Mapped:
         rows += _components(observation, (status, *start, ended), shared, context, notes)
     members = NO_MEMBERS
     if observation.has_member is not None or observation.related is not None:
-        members = _members(observation)
+        members = _members(observation, context, notes)
     return new_tuple(Mapped, (subject, rows, notes, members))
 
 
@@ -189,14 +189,14 @@ def _specimen(observation: Observation, coded: Coded, context: Context, notes: l
     return matrix_of(reference, observation, context, "Observation.specimen", notes)
 
 
-def _members(observation: Observation) -> tuple[str, ...]:
+def _members(observation: Observation, context: Context, notes: list[Note]) -> tuple[str, ...]:
     """Return the members of a panel; STU3 says hasMember as a related Observation of type has-member."""
     references = [*(observation.has_member or ())]
     references += [
         part.target for part in observation.related or () if part.type == "has-member" and part.target
     ]
-    return tuple(
-        reference.reference
+    links = [
+        resolve(reference, observation, context, "Observation.hasMember", notes, expected="Observation")
         for reference in references
-        if reference.reference and reference.reference.startswith(MEMBER_TYPES)
-    )
+    ]
+    return tuple(f"{link.type}/{link.id}" for link in links if link is not None and link.type in MEMBER_TYPES)

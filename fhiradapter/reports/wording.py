@@ -5,6 +5,7 @@ import re
 LABELS = {
     "alsfrs_r_total": "ALSFRS-R total",
     "nfl_serum_plasma": "Neurofilament light",
+    "interleukin_2": "Interleukin-2",
     "nfl_csf": "Neurofilament light in CSF",
     # periods
     "before": "Before treatment",

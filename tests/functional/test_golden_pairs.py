@@ -38,6 +38,7 @@ PROVENANCE = frozenset(
 )
 OF_AN_ISSUE = ("reason", "path", "disposition")
 ALONE = "ORPHAN_SUBJECT"
+ALONE_TOO = ("ORPHAN_REFERENCE", "Encounter")  # the visit of a dose, which is no part of the case either
 
 # The rules of clinical data integrity that one resource can show; the others need several resources.
 TOPICS = (
@@ -153,7 +154,7 @@ def issues_of(cohort: Cohort) -> list[tuple[str, str, str]]:
     return sorted(
         (row["reason"], row["path"] or "", row["disposition"])
         for row in cohort.tables["issues"].to_pylist()
-        if row["reason"] != ALONE
+        if row["reason"] != ALONE and (row["reason"], row["resource_type"]) != ALONE_TOO
     )
 
 

@@ -157,6 +157,24 @@ def test_an_encounter_of_an_exposure_that_was_not_received_is_said_once() -> Non
     assert set(cohort.exposures["encounter_id"]) == {"v1", "v2", "v3"}
 
 
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ({"reference": "#v"}, []),
+        ({"identifier": MRN}, []),
+        ({"reference": "urn:uuid:11111111-2222-4333-8444-555555555555"}, ["ORPHAN_REFERENCE"]),
+        ({"reference": "https://other.example.org/fhir/Encounter/v1"}, ["FOREIGN_REFERENCE"]),
+    ],
+)
+def test_an_encounter_that_is_known_to_be_elsewhere_is_not_said_twice(
+    reference: Json, expected: list[str]
+) -> None:
+    """Contained in the dose, named by an identifier alone, or said already for what its reference is."""
+    visit = {"resourceType": "Encounter", "id": "v", "status": "finished"}
+    dose = administration(context=reference, contained=[visit])
+    assert reasons(cohort_of([patient(), dose], study())) == expected
+
+
 def test_full_urls_of_a_bundle_are_its_own_base() -> None:
     """An entry is found by its full URL, and other servers are told apart by it."""
     entries = [

@@ -76,6 +76,33 @@ def test_cautious_decisions_are_counted():
     assert emergence("2024-03")[1][partial] == 1
 
 
+EARLIER = "s1 Headache 2024-03-01 {end} {grade} - no no - - actual -\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "grade", "other", "events"),
+    [
+        ("-", "1", "s1 HEADACHE 2024-03-20 - 2", 2),  # got worse: both count
+        ("2024-03-12", "1", "s1 Headache 2024-03-20 - 2", 2),  # ended on treatment, came back worse
+        ("-", "2", "s1 Headache 2024-03-20 - 2", 1),  # as bad as it was
+        ("-", "1", "s1 Nausea 2024-03-20 - 3", 1),  # another term
+        ("-", "1", "s2 Headache 2024-03-20 - 3", 1),  # another subject
+        ("-", "-", "s1 Headache 2024-03-20 - 3", 1),  # not known how bad it was
+        ("2024-03-09", "1", "s1 Headache 2024-03-20 - 2", 1),  # over before the first dose
+        ("-", "1", "s1 Headache 2024-03-05 - 2", 0),  # got worse before the first dose
+        ("-", "1", "s1 Headache 2024-06-01 - 2", 0),  # got worse after the window, 10 May
+    ],
+)
+def test_an_event_worsens_where_another_record_of_it_has_a_higher_grade(
+    end: str, grade: str, other: str, events: int
+):
+    """First dose 10 March, a headache since 1 March: the treatment-emergent events with the other record."""
+    found = derived(EARLIER.format(end=end, grade=grade) + f"{other} - no no - - actual -")
+    assert found.overview["any treatment-emergent adverse event"].events == events
+    told = found.notes.get("started before the first dose, worsened after it", 0)
+    assert told == (1 if events == 2 else 0)
+
+
 def test_an_earlier_event_that_worsens_on_treatment_is_emergent():
     """Started before the first dose: only the one that worsened counts."""
     start = pd.to_datetime(pd.Series(["2024-03-01", "2024-03-01"]))
@@ -212,6 +239,96 @@ def test_the_dose_limiting_rule(
     assert found.dose_limiting.n == int(limiting)
     assert "24 hours" in found.dose_limiting.rule
     assert "14 days" in found.dose_limiting.rule
+
+
+@pytest.mark.parametrize(
+    ("event", "note"),
+    [
+        (f"{RELEASE} 2024-03-12T09:00 - - -", "grade missing"),
+        (f"{RELEASE} - - - -", "start missing"),
+        (f"{RELEASE} 2024-03-24T09:01 - - -", None),  # after 14 days: whatever its grade
+        (f"{RELEASE} 2024-03-12T09:00 - - mild", None),  # grade 1
+    ],
+)
+def test_a_cytokine_release_without_a_grade_is_undecided(event: str, note: str | None):
+    """It is neither counted nor lost."""
+    found = derived(f"s1 {event} no no - - actual -")
+    assert found.dose_limiting is not None
+    assert found.dose_limiting.n == 0
+    told = {name: count for name, count in found.notes.items() if name.startswith("possibly")}
+    assert told == ({f"possibly dose-limiting, {note}": 1} if note else {})
+
+
+def test_a_death_of_unknown_causality_is_undecided():
+    """Related: counted. Not related: not. Not stated: undecided, and no line of related events."""
+    found = derived("s1 Sepsis 2024-03-12 - 5 - - - fatal - actual -")
+    assert found.dose_limiting is not None
+    assert found.dose_limiting.n == 0
+    assert found.notes["possibly dose-limiting, relation of the death to the product missing"] == 1
+    assert found.overview["related"].count == 0
+
+
+def test_a_fatal_event_without_a_grade_is_of_grade_5():
+    """CTCAE: death is grade 5. A reported grade stays, and a fatal event is severe with any."""
+    text = "s1 Sepsis 2024-03-12 - - moderate - no fatal - actual -\n"
+    text += "s2 Pneumonia 2024-03-12 - 2 - - no fatal - actual -"
+    found = derived(text)
+    assert (found.overview["fatal"].count, found.overview["grade 3 or more"].count) == (2, 2)
+    assert {term.term: term.by_worst_grade for term in found.terms} == {
+        "Sepsis": {"5": 1},
+        "Pneumonia": {"2": 1},
+    }
+    assert found.notes["grade 5 taken from the fatal outcome"] == 1
+    assert "grade taken from severity" not in found.notes
+
+
+CUT = {"follow_up": {"data_cut": "2024-03-20"}}
+
+
+def test_events_after_the_data_cut_do_not_count():
+    """Cut 20 March: that day counts, the next does not, and March may be before it."""
+    rest = "- 3 - no no - - actual -\n"
+    text = "".join(f"s1 Fall {start} {rest}" for start in ("2024-03-20", "2024-03-21", "2024-03", "2024-04"))
+    found = derived(text, **CUT)
+    assert found.overview["grade 3 or more"].events == 2
+    assert found.notes["excluded: after the data cut"] == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "grade", "fatal", "severe"),
+    [
+        ("2024-03-20", "-", 1, 1),
+        ("2024-03-21", "-", 0, 0),  # alive at the cut
+        ("2024-03-21", "5", 0, 0),  # the grade of the cut is not known
+        ("2024-03-21", "4", 0, 1),
+        ("-", "-", 1, 1),  # the day of death is not known
+    ],
+)
+def test_a_death_after_the_data_cut_is_none_yet(end: str, grade: str, fatal: int, severe: int):
+    """Cut 20 March, sepsis from 12 March with a fatal outcome."""
+    found = derived(f"s1 Sepsis 2024-03-12 {end} {grade} - - yes fatal - actual -", **CUT)
+    assert (found.overview["fatal"].count, found.overview["grade 3 or more"].count) == (fatal, severe)
+    assert found.notes.get("fatal after the data cut: not counted as fatal", 0) == 1 - fatal
+    assert found.dose_limiting is not None
+    assert found.dose_limiting.n == fatal
+
+
+def test_an_infusion_after_the_data_cut_limits_no_dose():
+    """Cut 9 April: a reaction of some day in April may follow the infusion of 10 April, after the cut."""
+    text = f"s1 {REACTION} 2024-04 - 2 - no no - - actual -"
+    before, after = (
+        derived(text, follow_up={"data_cut": day}).dose_limiting for day in ("2024-04-09", "2024-04-10")
+    )
+    assert before is not None
+    assert after is not None
+    assert (before.n, after.n) == (0, 1)
+
+
+def test_a_death_without_an_adverse_event_is_told():
+    """s1 and s2 died; s1 has a fatal event, s2 has none."""
+    dates = DATES.assign(died=[True, True, False, False])
+    found = derived("s1 Sepsis 2024-03-12 - 5 - - no fatal - actual -", dates=dates)
+    assert found.notes["deaths recorded without an adverse event"] == 1
 
 
 def test_a_possible_dose_limiting_event_without_a_start_is_told():

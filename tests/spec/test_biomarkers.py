@@ -65,12 +65,36 @@ def test_value_after_the_infusion_began_is_no_baseline():
     assert {row.subject_id: row.reason for row in early.excluded}["a"] == "no value after the first dose"
 
 
-def test_matrices_are_series_of_their_own():
-    values = TWO + "a | 2024-01-01 | 10 | | pg/mL | serum\na | 2024-06-01 | 30 | | pg/mL | serum"
-    found = derive(values)
-    assert set(found) == {f"{NFL}:plasma", f"{NFL}:serum"}
+SERUM_OF_A = "a | 2024-01-01 | 10 | | pg/mL | serum\na | 2024-06-01 | 30 | | pg/mL | serum\n"
+
+
+def test_matrices_are_series_of_their_own_and_the_one_of_most_subjects_keeps_the_name():
+    """Plasma of a and b, serum of a alone: plasma is the concept's, 0.7071; serum 30/10."""
+    found = derive(TWO + SERUM_OF_A)
+    assert [(key, result.matrix) for key, result in found.items()] == [
+        (NFL, "plasma"),
+        (f"{NFL}:serum", "serum"),
+    ]
+    assert found[NFL].gmr == pytest.approx(0.5**0.5)
     assert found[f"{NFL}:serum"].gmr == pytest.approx(3)
-    assert found[f"{NFL}:plasma"].gmr == pytest.approx(0.5**0.5)
+
+
+def test_subjects_count_and_not_values():
+    """Three values of a in plasma, one of a and one of b in serum: serum has the name."""
+    plasma = "".join(line + "\n" for line in TWO.strip().splitlines() if line.startswith("a"))
+    found = derive(plasma + "a | 2024-01-01 | 10 | | pg/mL | serum\nb | 2024-01-01 | 9 | | pg/mL | serum")
+    assert {key: result.matrix for key, result in found.items()} == {NFL: "serum", f"{NFL}:plasma": "plasma"}
+
+
+def test_of_matrices_with_as_many_subjects_the_first_in_the_alphabet_has_the_name():
+    """One subject each in serum, CSF and an unknown matrix."""
+    rest = "a | 2024-01-01 | 900 | | pg/mL | csf\nb | 2024-01-01 | 9 | | pg/mL |"
+    found = derive(SERUM_OF_A + rest)
+    assert {key: result.matrix for key, result in found.items()} == {
+        NFL: "csf",
+        f"{NFL}:serum": "serum",
+        f"{NFL}:unspecified": None,
+    }
 
 
 def test_below_the_limit_is_half_of_it_and_flagged():

@@ -149,6 +149,34 @@ def test_infusions_after_the_data_cut_are_left_out_and_counted():
     assert found.excluded["after the data cut"] == 1
 
 
+def test_an_infusion_of_a_month_after_the_cut_is_after_it():
+    """Data cut 8 March: April 2024 begins after it; March 2024 may be before and stays."""
+    more = "s1 cells completed 2024-04 - 1e8 -\ns1 cells completed 2024-03 - 1e8 -\n"
+    cut = study(treatment=TREATMENT, follow_up={"data_cut": "2024-03-08"})
+    found = derive_exposure(cohort(exposures=rows(GIVEN + more)), cut, DATES, kinds=KINDS)
+    assert found is not None
+    assert of("s1", found).infusions == 3  # 1 March, 8 March and March
+    assert found.excluded["after the data cut"] == 2  # 16 March and April
+
+
+@pytest.mark.parametrize(("day_given", "findings"), [("2024-03-08", 1), ("2024-03-09", 0)])
+def test_medication_after_the_data_cut_is_not_looked_at(day_given: str, findings: int):
+    """Data cut 8 March, window of s1 until 15 April: 8 March counts, 9 March does not."""
+    table = GIVEN + f"s1 tacrolimus completed {day_given} - - -\n"
+    cut = study(treatment=TREATMENT, follow_up={"data_cut": "2024-03-08"})
+    found = derive_exposure(cohort(exposures=rows(table)), cut, DATES, kinds=KINDS)
+    assert found is not None
+    check = found.concomitant
+    assert (check.administrations_checked, len(check.findings)) == (findings, findings)
+
+
+def test_what_is_no_dose_is_counted_in_the_study_only():
+    """s1 has one not-done; an on-hold of s1 counts, that of somebody outside the study does not."""
+    more = "s1 cells on-hold 2024-03-20 - - -\nother cells on-hold 2024-03-20 - - -\n"
+    more += "other cells not-done 2024-03-21 - - -\n"
+    assert exposure(more=more).excluded == {"not-done": 1, "on-hold": 1}
+
+
 def test_a_study_without_a_schedule_has_no_plan_to_be_late_for():
     """No schedule: planned is unknown, the infusions are neither late nor additional."""
     row = of("s1", exposure(schedule=[]))

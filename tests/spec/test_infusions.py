@@ -39,7 +39,9 @@ def test_a_dose_is_completed_or_stopped_with_a_dose():
 
 def test_what_is_no_dose_is_counted_by_its_reason():
     """Nothing disappears: 15 administrations, 14 of the product, 5 doses, 9 others each with a reason."""
-    excluded = excluded_administrations(cohort(exposures=rows(ADMINISTRATIONS)), study())
+    excluded = excluded_administrations(
+        cohort(exposures=rows(ADMINISTRATIONS)), study(), pd.Index(["s1", "s2"])
+    )
     assert excluded == {
         "duplicate": 1,
         "entered-in-error": 1,
@@ -95,4 +97,4 @@ def test_a_study_without_treatment_or_exposures_has_none():
     assert nothing.empty
     assert without.dtypes.equals(full)
     assert nothing.dtypes.equals(full)
-    assert excluded_administrations(cohort(), study()) == {}
+    assert excluded_administrations(cohort(), study(), pd.Index([])) == {}

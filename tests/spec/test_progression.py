@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 
+import msgspec
 import numpy as np
 import pytest
 from scipy import stats
@@ -255,8 +256,12 @@ def test_all_scores_equal_give_slopes_of_zero():
     assert result.periods["during"].mean_slope == pytest.approx(0)
     assert result.periods["during"].sd == pytest.approx(0)
     assert result.contrasts["during_minus_before"].wilcoxon_p == 1.0
-    assert result.mixed_model is None
-    assert "no variance can be estimated" in result.mixed_model_note
+    model = result.mixed_model
+    assert result.mixed_model_note is None
+    assert (model.criterion, model.singular, model.residual_sd) == (None, True, 0.0)
+    assert [model.coefficients[name] for name in ("before", "during")] == [0.0, 0.0]
+    assert any("no variance can be estimated" in caution for caution in result.cautions)
+    assert b'"criterion":null' in msgspec.json.encode(model)
 
 
 def test_no_visit_after_the_first_dose():

@@ -52,6 +52,15 @@ def test_labs_and_vitals_have_their_own_days():
     assert labs.statement == "read: 2 rows of 2 of 2 subjects, 2024-03-01 to 2024-05-01"
 
 
+def test_medication_that_was_received_and_not_read_is_told():
+    """Twelve MedicationStatements are not read; no MedicationRequest came, so nothing is said of it."""
+    unread = TypeAccount(received=12, mapped=0, quarantined=0, ignored={"TYPE_NOT_READ": 12})
+    sources = derive_coverage(Cohort.from_rows({}, {"MedicationStatement": unread}), DATES)
+    assert sources["MedicationStatement"].statement == "received 12, not read"
+    assert (sources["MedicationStatement"].read, sources["MedicationStatement"].received) == (False, 12)
+    assert "MedicationRequest" not in sources
+
+
 def test_issues_are_counted_by_reason_and_disposition():
     """Two flagged and one quarantined of one reason, one of another."""
     table = """

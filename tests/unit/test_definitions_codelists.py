@@ -98,5 +98,6 @@ def test_a_text_is_compared_as_a_whole() -> None:
     assert exact_text("  Cerebrospinal\n Fluid ") == "cerebrospinal fluid"
     assert CATALOGUE.specimen_texts["cerebrospinal fluid"] == "csf"
     assert exact_text("serum tube") not in CATALOGUE.specimen_texts
-    assert CATALOGUE.texts == {}
+    assert CATALOGUE.concept_of_text(" Proleukin ") == "aldesleukin"
+    assert CATALOGUE.concept_of_text("Proleukin 22 MIU") is None
     assert CATALOGUE.concept_of_text("ALT") is None

@@ -13,7 +13,7 @@ from report_page import Page
 from fhiradapter.errors import UsageError
 from fhiradapter.reports import REPORTS, write_report
 from fhiradapter.reports.glossary import ABBREVIATIONS
-from fhiradapter.results import Results
+from fhiradapter.results import Coverage, Results
 
 HOSTILE = "<script>alert('$x$')</script>"
 
@@ -182,6 +182,53 @@ def test_each_safety_table_names_its_sources(pages: dict[str, Page]) -> None:
     assert "Condition: not read: absence is not zero events" in text[events:shifts]
     assert "Observation (labs): read: 799 rows" in text[shifts:]
     assert "Observation (labs)" not in text[events:shifts]
+
+
+def test_another_confidence_level_is_named_throughout(tmp_path: Path) -> None:
+    """With a level of 90 %, no interval of the page is called one of 95 %."""
+    results = treated_results()
+    changed = msgspec.structs.replace(results, policies=results.policies | {"statistics.confidence": 0.9})
+    text = page_of(changed, tmp_path).text
+    assert re.findall(r"\b95\s?%", text) == []
+    assert re.search(r"\b90\s%", text)
+
+
+def test_medication_that_is_not_read_is_told_beside_the_check(tmp_path: Path) -> None:
+    """Twelve statements were received: 'none fell inside the window' does not stand alone."""
+    results = treated_results()
+    check = msgspec.structs.replace(results.exposure.concomitant, findings=())
+    unread = Coverage(
+        read=False, received=12, mapped=0, first_on=None, last_on=None, statement="received 12, not read"
+    )
+    changed = msgspec.structs.replace(
+        results,
+        exposure=msgspec.structs.replace(results.exposure, concomitant=check),
+        safety=msgspec.structs.replace(
+            results.safety, sources=results.safety.sources | {"MedicationStatement": unread}
+        ),
+    )
+    text = page_of(changed, tmp_path).text
+    told = "none fell inside the window. Received and not read, so not checked: 12 MedicationStatements."
+    assert told in text
+    assert "MedicationStatement: received 12, not read" in text
+
+
+def test_undecided_events_stand_beside_the_dose_limiting_ones(tmp_path: Path) -> None:
+    """One cytokine release syndrome without a grade: the reader of n = 0 is told."""
+    results = treated_results()
+    notes = {"possibly dose-limiting, grade missing": 1}
+    changed = msgspec.structs.replace(results, safety=msgspec.structs.replace(results.safety, notes=notes))
+    text = page_of(changed, tmp_path).text
+    assert "Events undecided and not counted: possibly dose-limiting, grade missing: 1." in text
+
+
+def test_a_model_without_a_criterion_shows_a_dash(tmp_path: Path) -> None:
+    """All scores equal: the criterion is minus infinity, which is no number to print."""
+    results = treated_results()
+    model = msgspec.structs.replace(results.progression.mixed_model, criterion=None)
+    progression = msgspec.structs.replace(results.progression, mixed_model=model)
+    text = page_of(msgspec.structs.replace(results, progression=progression), tmp_path).text
+    assert "Criterion \N{EN DASH}." in text
 
 
 def test_smallest_signed_rank_p_is_told(pages: dict[str, Page]) -> None:
