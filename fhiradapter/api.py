@@ -211,6 +211,8 @@ def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, S
         FileSource, reader=reader, first=tuple(MAPPERS)
     )
     if source is None:
+        if not study.sources or not any(one.path for one in study.sources):
+            raise UsageError("nothing to read: give a source, or a study file whose [[sources]] have a path")
         found = []
         for one in study.sources:
             if not one.path:
@@ -218,8 +220,6 @@ def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, S
                     f"nothing to read: the call gives no source, and source {one.name!r} no path"
                 )
             found.append((one, files(tuple(study.folder / path for path in one.path))))
-        if not found:
-            raise SettingsError("the study file names no [[sources]] and the call gives none")
         return found
     if is_path(source):
         return [(settings[0], files((source,)))]

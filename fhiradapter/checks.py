@@ -38,12 +38,21 @@ def check_study(study: Study) -> list[Finding]:
         for settings, one in sources_of(study):
             files = list_files(one.paths) if isinstance(one, FileSource) else []
             if not files:
-                found.append(
-                    Finding(f"[[sources]] {settings.name}", "no .ndjson, .jsonl or .json file is there")
-                )
+                found.append(Finding(f"[[sources]] {settings.name}", "no file to read is there"))
     except FhirAdapterError as error:
         found.append(Finding("[[sources]]", str(error)))
     return found
+
+
+def check_names(study: Study) -> list[Finding]:
+    """Return the concepts and kinds that a study names and that no definition has."""
+    if not study.sources:
+        return _concepts(study, load_catalogue())
+    found: dict[Finding, None] = {}
+    for source in study.sources:
+        site = study.folder / source.site if source.site else None
+        found |= dict.fromkeys(_concepts(study, load_catalogue(site=site)))
+    return list(found)
 
 
 def _concepts(study: Study, catalogue: Catalogue) -> list[Finding]:

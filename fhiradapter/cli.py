@@ -223,7 +223,7 @@ def _reading(source: Any, study: Any) -> Iterator[Any]:
 
 def _show(made: "Run", *, as_json: bool) -> None:
     """Print the account of a run; raises PartialError when not everything got in."""
-    from fhiradapter.console import data, print_accounts, print_issues
+    from fhiradapter.console import data, print_accounts, print_issues, print_unmapped
 
     files = {
         "cohort": made.folder / "cohort",
@@ -237,12 +237,14 @@ def _show(made: "Run", *, as_json: bool) -> None:
                 "files": {name: str(path) for name, path in files.items()},
                 "accounting": made.accounting,
                 "issues": made.issues,
+                "unmapped_rows": made.unmapped,
                 "partial": made.partial,
             }
         )
     else:
         print_accounts(made.accounting)
         print_issues(made.issues)
+        print_unmapped(made.unmapped)
         data.print()
         _print_files(files, as_json=False)
     if made.partial:

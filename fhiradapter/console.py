@@ -103,6 +103,17 @@ def print_issues(issues: dict[str, dict[str, int]]) -> None:
     data.print(table)
 
 
+def print_unmapped(unmapped: dict[str, tuple[int, int]]) -> None:
+    """Say how many rows have a code that no code list knows, and how to see which."""
+    for table, (without, rows) in unmapped.items():
+        if without:
+            data.print(
+                f"\n{without:,} of {rows:,} {table} have a code that no code list knows; "
+                "`fhiradapter profile --unmapped` shows which",
+                soft_wrap=True,
+            )
+
+
 def print_code_counts(counts: "list[CodeCount]") -> None:
     """Print codes and units with their counts; what is not mapped or not converted comes first."""
     table = Table(box=None, pad_edge=False, header_style="bold")

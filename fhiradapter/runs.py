@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from fhiradapter.api import analyse, catalogue_of, map_to_folder, sources_of, study_hash, versions
 from fhiradapter.assembly import LANDED, Progress
+from fhiradapter.checks import check_names
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.errors import SettingsError
 from fhiradapter.fhir.files import FileSource, list_files
 from fhiradapter.reasons import Reason
 from fhiradapter.reports.registry import write_report
@@ -22,8 +24,8 @@ from fhiradapter.settings import Study
 from fhiradapter.store.directory import read_cohort
 from fhiradapter.store.landing import refuse_strangers
 
-# Files that could not be read to their end make a run partial, whatever else went well.
-LOST_FILES = (Reason.UNREADABLE_FILE, Reason.TRUNCATED_FILE)
+# Files that were not read, or not to their end, make a run partial, whatever else went well.
+LOST_FILES = (Reason.UNREADABLE_FILE, Reason.TRUNCATED_FILE, Reason.UNKNOWN_FORMAT)
 
 MADE_OF_A_COHORT = ("results.json", "report.html", "run.json")
 
@@ -35,6 +37,8 @@ class Run:
     folder: Path
     accounting: dict[str, TypeAccount]
     issues: dict[str, dict[str, int]]
+    unmapped: dict[str, tuple[int, int]]
+    """Rows of each table whose code no code list knows, and all its rows."""
     partial: tuple[str, ...]
     results: Results | None = None
     report: Path | None = None
@@ -48,11 +52,14 @@ def run_study(
     A run that is partial still writes everything; `Run.partial` says why, and so does run.json.
     Raises SettingsError, DefinitionsError or UsageError when it cannot begin.
     """
+    wrong = check_names(study)
+    if wrong:
+        raise SettingsError("; ".join(f"{finding.where} {finding.message}" for finding in wrong))
     made = map_study(None, study, folder, now=now, progress=progress)
     results = analyse(read_cohort(made.folder), study)
     (made.folder / "results.json").write_bytes(results.to_json())
     report = write_report(results, made.folder / "report.html")
-    return Run(made.folder, made.accounting, made.issues, made.partial, results, report)
+    return replace(made, results=results, report=report)
 
 
 def map_study(
@@ -73,6 +80,7 @@ def map_study(
     _clear(out, source, study)
     accounting = map_to_folder(source, study, out / "cohort", now=now, progress=progress)
     issues = count_issues(out / "cohort")
+    unmapped = count_unmapped(out / "cohort")
     partial = shortcomings(accounting, issues, study.limits.quarantined_percent)
     record = {
         "begun": begun.isoformat(),
@@ -80,6 +88,7 @@ def map_study(
         "partial": partial,
         "accounting": accounting,
         "issues": issues,
+        "unmapped_rows": unmapped,
         "tables": {
             table: pq.read_metadata(out / "cohort" / f"{table}.parquet").num_rows for table in SCHEMAS
         },
@@ -89,7 +98,7 @@ def map_study(
         "versions": versions(),
     }
     (out / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
-    return Run(out, accounting, issues, partial)
+    return Run(out, accounting, issues, unmapped, partial)
 
 
 def _clear(folder: Path, source: Any, study: Study) -> None:
@@ -108,7 +117,7 @@ def shortcomings(
 ) -> tuple[str, ...]:
     """Return the reasons for which a run does not hold all that it was given; none when it does."""
     found = [
-        f"{sum(issues[reason].values())} file(s) could not be read to the end ({reason})"
+        f"{sum(issues[reason].values())} file(s) not read, or not to the end ({reason})"
         for reason in LOST_FILES
         if reason in issues
     ]
@@ -129,6 +138,15 @@ def count_issues(cohort_folder: Path) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for row in sorted(counted, key=lambda row: (row["reason"], row["disposition"])):
         found.setdefault(row["reason"], {})[row["disposition"]] = row["count_all"]
+    return found
+
+
+def count_unmapped(cohort_folder: Path) -> dict[str, tuple[int, int]]:
+    """Return for each table that has codes the rows without a concept, and all its rows."""
+    found = {}
+    for table in ("measurements", "exposures"):
+        concepts = pq.read_table(cohort_folder / f"{table}.parquet", columns=["concept"])["concept"]
+        found[table] = (concepts.null_count, len(concepts))
     return found
 
 

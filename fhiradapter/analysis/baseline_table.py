@@ -54,7 +54,8 @@ def _rows(
     for key, biomarker in biomarkers.items():
         baseline = {value.subject_id: value.value for value in biomarker.series if value.is_baseline}
         values = pd.Series(baseline, dtype=float).reindex(people.index)
-        yield _number(f"{key} at baseline", values, unit=biomarker.unit)
+        name = f"{biomarker.concept}:{biomarker.matrix}" if biomarker.matrix else key
+        yield _number(f"{name} at baseline", values, unit=biomarker.unit)
 
 
 def _unit_of(cohort: Cohort, concept: str) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fhiradapter.reports.certainty import confidence
-from fhiradapter.reports.formats import brief, count, interval, number, spread
+from fhiradapter.reports.formats import brief, count, interval, number, plain, spread
 from fhiradapter.reports.safety_tables import events_unread
 from fhiradapter.reports.wording import inner, plural
 from fhiradapter.results import Results
@@ -75,7 +75,9 @@ def exposure_figures(results: Results) -> list[KeyFigure]:
     figures += [
         KeyFigure(
             value=number(biomarker.gmr),
-            words=f"{inner(biomarker.concept)}, ratio to baseline",
+            words=inner(biomarker.concept)
+            + (f" in {inner(plain(biomarker.matrix))}" if biomarker.matrix else "")
+            + ", ratio to baseline",
             remark=f"geometric mean, n = {biomarker.n}",
         )
         for biomarker in list(results.biomarkers.values())[:1]

@@ -112,7 +112,8 @@ def test_counts_and_table(found):
     assert table["delta-FS", None].unit == "points/month"
 
 
-def test_baseline_of_each_biomarker_is_in_the_table():
+def test_baseline_of_each_biomarker_is_in_the_table_with_its_matrix():
+    """The value before the first dose, 81.5; which matrix it is in stands in the row's name."""
     rows = """
 subject_id | measured   | value | concept          | specimen | unit
 s1         | 2024-05-01 | 81.5  | nfl_serum_plasma | plasma   | pg/mL
@@ -120,6 +121,7 @@ s1         | 2024-09-01 | 70    | nfl_serum_plasma | plasma   | pg/mL
 """
     found = summary(measurements=rows, exposures="subject_id | started\ns1 | 2024-05-05")
     [row] = [row for row in found.baseline_table if row.name.startswith("nfl")]
+    assert row.name == "nfl_serum_plasma:plasma at baseline"
     assert (row.value, row.unit, row.n) == ("81.5 (81.5-81.5)", "pg/mL", 1)
 
 

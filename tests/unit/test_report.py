@@ -213,6 +213,13 @@ def test_medication_that_is_not_read_is_told_beside_the_check(tmp_path: Path) ->
     assert "MedicationStatement: received 12, not read" in text
 
 
+def test_a_biomarker_is_named_with_its_matrix(pages: dict[str, Page]) -> None:
+    """The key figure and the heading say serum or plasma, which are different series."""
+    [biomarker] = treated_results().biomarkers.values()
+    text = pages["treated"].text.casefold()
+    assert f"neurofilament light in {biomarker.matrix}, ratio to baseline" in text
+
+
 def test_undecided_events_stand_beside_the_dose_limiting_ones(tmp_path: Path) -> None:
     """One cytokine release syndrome without a grade: the reader of n = 0 is told."""
     results = treated_results()
