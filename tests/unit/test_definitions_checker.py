@@ -45,14 +45,14 @@ APPENDED = [
         "ast,http://loinc.org,1742-6,ALT,",
         "1742-6 is mapped to ast here and to alt at",
     ),
-    ("codelists/labs.csv", "altt,http://loinc.org,1743-4,ALT,", "unknown concept 'altt'"),
+    ("codelists/labs.csv", "altt,http://loinc.org,2339-0,ALT,", "unknown concept 'altt'"),
     ("codelists/labs.csv", "alt,http://loinc.org,1743-5,ALT,", "LOINC 1743-5 fails its check digit"),
     ("codelists/labs.csv", "nfl_serum_plasma,http://loinc.org,94505-5,NfL,", "94505-5 must never be mapped"),
     ("codelists/labs.csv", "alt,http://loinc.org,,ALT,", "must be filled in"),
-    ("codelists/labs.csv", "alt,http://loinc.org,1743-4,ALT, total,", "6 cells, but 5 columns"),
-    ("codelists/labs.csv", 'alt,http://loinc.org,1743-4,"ALT" total,', "not a comma-separated line"),
+    ("codelists/labs.csv", "alt,http://loinc.org,2339-0,ALT, total,", "6 cells, but 5 columns"),
+    ("codelists/labs.csv", 'alt,http://loinc.org,2339-0,"ALT" total,', "not a comma-separated line"),
     ("never_map.csv", "http://loinc.org,94505-5,again", "94505-5 stands already on line"),
-    ("never_map.csv", "http://loinc.org,1743-4,", "must be filled in"),
+    ("never_map.csv", "http://loinc.org,2339-0,", "must be filled in"),
     ("concepts.csv", "alt,lab,U/L,0,1,,,,ALT,", "concept alt is declared already on line"),
     ("concepts.csv", "new,labb,U/L,0,1,,,,New,", "unknown kind 'labb'"),
     ("concepts.csv", "new,lab,furlong,0,1,,,,New,", "unknown unit 'furlong'"),
@@ -122,7 +122,7 @@ def test_another_encoding_is_named_with_its_line(folder: Path) -> None:
     """A table saved in the encoding of an old spreadsheet program is a finding where it stops being UTF-8."""
     path = folder / "codelists" / "labs.csv"
     number = last_line(path) + 1
-    path.write_bytes(path.read_bytes() + "alt,http://loinc.org,1743-4,Größe,\n".encode("latin-1"))
+    path.write_bytes(path.read_bytes() + "alt,http://loinc.org,2339-0,Größe,\n".encode("latin-1"))
     assert (path.name, number) in [(Path(f.file).name, f.line) for f in check_definitions(folder)]
 
 
@@ -138,7 +138,7 @@ def test_what_a_spreadsheet_program_adds_is_accepted(folder: Path) -> None:
 def test_a_cell_over_several_lines_keeps_the_count(folder: Path) -> None:
     """A line break inside a quoted note does not shift the line numbers after it."""
     path = folder / "codelists" / "labs.csv"
-    append(path, 'alt,http://loinc.org,1743-4,ALT,"first\nsecond"')
+    append(path, 'alt,http://loinc.org,2339-0,ALT,"first\nsecond"')
     number = append(path, "altt,http://loinc.org,1744-2,ALT,")
     assert [finding.line for finding in check_definitions(folder)] == [number]
 
