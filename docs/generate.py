@@ -50,8 +50,8 @@ def issue_reasons() -> str:
         NOTE,
         "# Issues\n",
         "Every resource or value that could not be used as it was sent is a row of `issues`. *quarantined*:"
-        " not in the cohort, and somebody should look; *ignored*: left out by a rule; *flagged*: in the cohort,"
-        " with this remark.\n",
+        " not in the cohort, and somebody should look; *ignored*: left out by a rule; *flagged*: in the"
+        " cohort, with this remark. Two receipts of one version are compared by the rows that they give.\n",
         "| reason | what becomes of it | severity | what it means, and what to do |",
         "|---|---|---|---|",
     ]

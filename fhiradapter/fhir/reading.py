@@ -1,13 +1,13 @@
 """Reading: a text of NDJSON, a document or something else, from its portions to batches of resources."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from fhiradapter.fhir.compression import Portion
 from fhiradapter.fhir.decoding import BOM, is_hazardous
 from fhiradapter.fhir.documents import batches_of_bundle, batches_of_document, is_bundle
-from fhiradapter.fhir.source import Batch, Failure
+from fhiradapter.fhir.source import Batch, Failure, Lines
 from fhiradapter.fhir.text import Sort, sort_of
 from fhiradapter.reasons import Reason
 
@@ -55,9 +55,8 @@ class Reader:
         """Take out the entries that are larger than a resource may be."""
         large = [index for index, line in enumerate(batch.lines) if len(line) > self.resource_bytes]
         failures = [Failure(Reason.TOO_LARGE, batch.numbers[index], True) for index in large]
-        for index in large:
-            batch.lines[index] = b""
-        yield replace(batch, failures=(*batch.failures, *failures))
+        lines = [b"" if len(line) > self.resource_bytes else line for line in batch.lines]
+        yield replace(batch, lines=lines, failures=(*batch.failures, *failures))
 
     def _lines(self, stream: Iterator[Portion], name: str, number: int) -> Iterator[Batch]:
         """Yield the complete lines of each portion; a line longer than allowed is skipped to its end."""
@@ -66,11 +65,12 @@ class Reader:
         for portion in stream:
             end = portion.content.rfind(b"\n") + 1
             if end:
-                text = b"".join(pending) + portion.content[:end]
+                # One copy: a megabyte costs more to move than to look through.
+                text = b"".join((*pending, memoryview(portion.content)[:end]))
                 if skipping:
                     text, skipping, number = text.partition(b"\n")[2], False, number + 1
-                lines = _split(text)
-                yield from self._batch(lines, text, name, number)
+                lines = Lines(text)
+                yield from self._batch(lines, name, number)
                 number += len(lines)
                 pending, size = [], 0
             if not skipping:
@@ -82,51 +82,45 @@ class Reader:
             if portion.damaged:
                 # What came before the damage is still good; the line it hit is not.
                 yield failed(name, Reason.TRUNCATED_FILE)
-        rest = b"".join(pending)
-        yield from self._batch(_split(rest), rest, name, number)
+        yield from self._batch(Lines(b"".join(pending)), name, number)
 
-    def _batch(self, lines: list[bytes], text: bytes, name: str, number: int) -> Iterator[Batch]:
+    def _batch(self, lines: Lines, name: str, number: int) -> Iterator[Batch]:
+        text = lines.text
         if not text:
             return
         # Files that were put together keep the mark that each of them began with.
-        marked = not text.isascii() and BOM in text
-        if marked:
-            lines = _split(text.replace(b"\n" + BOM, b"\n"))
+        if not text.isascii() and BOM in text:
+            lines = Lines(text.replace(b"\n" + BOM, b"\n"))
         numbers = range(number, number + len(lines))
-        bundles, large = self._take_out(lines, text)
+        kept, bundles, large = self._take_out(lines)
         yield Batch(
             name,
-            lines,
+            kept,
             numbers,
             is_hazardous(text),
             failures=tuple(Failure(Reason.TOO_LARGE, numbers[index], True) for index in large),
             bytes_read=len(text),
-            text=None if marked or bundles or large else text,
+            text=lines.text if kept is lines else None,
         )
         for index, bundle in bundles.items():
             for batch in batches_of_bundle(bundle, name, numbers[index]):
                 yield from self._within_limit(batch)
 
-    def _take_out(self, lines: list[bytes], text: bytes) -> tuple[dict[int, bytes], list[int]]:
-        """Take Bundles and too large resources out of the lines; either look costs little."""
+    def _take_out(self, lines: Lines) -> tuple[Sequence[bytes], dict[int, bytes], list[int]]:
+        """Take Bundles and too large resources out of the lines; mostly there are none."""
+        if len(lines.text) <= self.resource_bytes and b'"Bundle"' not in lines.text:
+            return lines, {}, []
         bundles: dict[int, bytes] = {}
         large: list[int] = []
-        if len(text) > self.resource_bytes or b'"Bundle"' in text:
-            for index, line in enumerate(lines):
-                if is_bundle(line):
-                    bundles[index] = line
-                elif len(line) > self.resource_bytes:
-                    large.append(index)
-            for index in (*bundles, *large):
-                lines[index] = b""
-        return bundles, large
-
-
-def _split(text: bytes) -> list[bytes]:
-    lines = text.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    return lines
+        kept = lines[:]
+        for index, line in enumerate(kept):
+            if is_bundle(line):
+                bundles[index] = line
+            elif len(line) > self.resource_bytes:
+                large.append(index)
+        for index in (*bundles, *large):
+            kept[index] = b""
+        return (kept if bundles or large else lines), bundles, large
 
 
 def _beginning(stream: Iterator[Portion]) -> tuple[bytes, bool, int]:

@@ -1,8 +1,10 @@
 """The Source protocol: where resources come from, as batches of the bytes of single resources."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
+
+import numpy as np
 
 from fhiradapter.reasons import Reason
 
@@ -27,6 +29,30 @@ class Failure(NamedTuple):
     """The deleted version; what came before it is no fact any more."""
 
 
+class Lines(Sequence[bytes]):
+    """The lines of a text, which are cut apart only when one of them is asked for."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self._cut: list[bytes] | None = None
+        count = int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")))
+        self._count = count + (not text.endswith(b"\n")) if text else 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if self._cut is None:
+            self._cut = self.text.split(b"\n")[: self._count]
+        return self._cut[index]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Resources of one file, one per item of `lines`; an empty item is a blank line.
@@ -36,7 +62,7 @@ class Batch:
     """
 
     file: str
-    lines: list[bytes]
+    lines: Sequence[bytes]
     numbers: range | list[int]
     hazardous: bool
     targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -47,9 +47,9 @@ class Kernel:
             regular, rest = self._regular(batch, context)
             if regular is not None and not rest and not batch.failures:
                 return regular
-            ids = batch.ids
+            ids, lines = batch.ids, batch.lines[:]
             for place in rest:
-                line, number = batch.lines[place], batch.numbers[place]
+                line, number = lines[place], batch.numbers[place]
                 if line:
                     self._map_line(
                         line, number, ids.get(number) if ids else None, batch.hazardous, context, work

@@ -169,6 +169,7 @@ def _keep_known(left: _Candidates, context: Context) -> None:
     quantities, ranges = left.columns[7], left.columns[10]
     coded = list(map(_coded, left.columns[11]))
     known = context.quantities.uses.get
+    # A look-up that fails gives None, and None goes on as None through the ones that build on it.
     uses = [
         known((concept, sent, code, unit, system)) if comparator is None else None
         for (concept, _, sent, _), (comparator, code, unit, system) in zip(
@@ -176,15 +177,16 @@ def _keep_known(left: _Candidates, context: Context) -> None:
         )
     ]
     values = [
-        None if use is None else use.values.get(number) or _value(use, quantity, context)
+        use and (use.values.get(number) or _value(use, quantity, context))
         for use, number, quantity in zip(uses, map(_bytes, map(_number, quantities)), quantities, strict=True)
     ]
     limits = [
-        NO_LIMITS if sent is ABSENT else (use.limits.get(b"" + sent) if use is not None else None)
-        for use, sent in zip(uses, ranges, strict=True)
+        (use and use.limits.get(sent)) if sent else NO_LIMITS
+        for use, sent in zip(uses, map(_bytes, ranges), strict=True)
     ]
     left.add(coded, values, limits)
-    left.keep([value is not None and limit is not None for value, limit in zip(values, limits, strict=True)])
+    if not (all(values) and all(limits)):
+        left.keep([value and limit for value, limit in zip(values, limits, strict=True)])
 
 
 def _value(use: UnitUse, quantity: Quantity, context: Context) -> Value | None:
@@ -197,11 +199,12 @@ def _value(use: UnitUse, quantity: Quantity, context: Context) -> Value | None:
     return value if not notes and value.source_value is not None else None
 
 
-def _instants(left: _Candidates, now: int) -> pa.Array | None:
-    """Return the times of those whose time is one like most; None when none is left."""
+def _instants(left: _Candidates, now: int) -> tuple[pa.Array, pa.Array] | None:
+    """Return texts and times of those whose time is one like most; None when none is left."""
     for attempt in (_castable, None):
         try:
-            at = pa.array(left.columns[6], TEXT).cast(INSTANT)
+            texts = pa.array(left.columns[6], TEXT)
+            at = texts.cast(INSTANT)
             break
         except pa.ArrowInvalid:
             # A leap second, 24:00 or 31 February: the mapper of single Observations says what it is.
@@ -211,8 +214,9 @@ def _instants(left: _Candidates, now: int) -> pa.Array | None:
     span = pc.min_max(at.cast(pa.int64())).as_py()
     if len(left) and (span["min"] < EARLIEST or span["max"] > now):
         left.keep([EARLIEST <= one <= now for one in at.cast(pa.int64()).to_pylist()])
-        at = pa.array(left.columns[6], TEXT).cast(INSTANT)
-    return at if len(left) else None
+        texts = pa.array(left.columns[6], TEXT)
+        at = texts.cast(INSTANT)
+    return (texts, at) if len(left) else None
 
 
 def _castable(text: str) -> bool:
@@ -225,10 +229,10 @@ def _castable(text: str) -> bool:
 
 def _in_columns(left: _Candidates, context: Context) -> Regular | None:
     """Return the columns of those that are left."""
-    at = _instants(left, context.now)
-    if at is None:
+    times = _instants(left, context.now)
+    if times is None:
         return None
-    texts = pa.array(left.columns[6], TEXT)
+    texts, at = times
     if context.dates.zone is None:
         days = pc.utf8_slice_codeunits(texts, 0, 10).cast(DAY)
     else:
