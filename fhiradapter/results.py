@@ -325,6 +325,7 @@ class Term(Result, frozen=True, kw_only=True):
     subjects: int
     events: int
     by_worst_grade: dict[str, int]  # "1".."5", "unknown" -> subjects
+    row_ids: tuple[str, ...] = ()  # of the events, in the table of events
 
 
 class LabShift(Result, frozen=True, kw_only=True):
@@ -395,7 +396,7 @@ class Results(Result, frozen=True, kw_only=True):
     cohort: CohortSummary
     exposure: Exposure | None
     progression: Progression
-    biomarkers: dict[str, Biomarker]  # concept, or concept:matrix where there are several
+    biomarkers: dict[str, Biomarker]  # concept; further matrices of it as concept:matrix
     safety: Safety
     policies: dict[str, Any]
     accounting: dict[str, TypeAccount]

@@ -172,8 +172,7 @@ def _emergence(rows: pd.DataFrame, table: pd.DataFrame, study: Study, timeline: 
 
 def worst_grades(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per system, term and subject: `grade` (worst; missing when none is known), `events`."""
-    keyed = table.assign(system_key=table["system"].fillna("").str.strip().str.casefold())
-    groups = keyed.groupby(["system_key", "key", "subject_id"], sort=True)
+    groups = _keyed(table).groupby(["system_key", "key", "subject_id"], sort=True)
     grade = groups["grade"].max()
     return pd.DataFrame(
         {
@@ -184,3 +183,12 @@ def worst_grades(table: pd.DataFrame) -> pd.DataFrame:
             "events": groups.size(),
         }
     ).reset_index()
+
+
+def rows_by_term(table: pd.DataFrame) -> pd.Series:
+    """Return the row_ids of the events of each system and term, as tuples."""
+    return _keyed(table).groupby(["system_key", "key"], sort=True)["row_id"].agg(tuple)
+
+
+def _keyed(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(system_key=table["system"].fillna("").str.strip().str.casefold())

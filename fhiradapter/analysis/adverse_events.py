@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fhiradapter.analysis.adverse_event_table import adverse_event_table, worst_grades
+from fhiradapter.analysis.adverse_event_table import adverse_event_table, rows_by_term, worst_grades
 from fhiradapter.analysis.data_cut import after_cut
 from fhiradapter.analysis.days import days_between
 from fhiradapter.analysis.dose_limiting import derive_dose_limiting
@@ -129,6 +129,7 @@ def _terms(table: pd.DataFrame) -> tuple[Term, ...]:
             "term": groups["term"].first(),
             "subjects": groups.size(),
             "events": groups["events"].sum(),
+            "row_ids": rows_by_term(table),
         }
     )
     grades = pd.crosstab([worst["system_key"], worst["key"]], worst["label"]).reindex(columns=list(GRADES))
@@ -140,12 +141,14 @@ def _terms(table: pd.DataFrame) -> tuple[Term, ...]:
             subjects=int(subjects),
             events=int(events),
             by_worst_grade={name: number for name, number in zip(GRADES, row, strict=True) if number},
+            row_ids=row_ids,
         )
-        for system, term, subjects, events, row in zip(
+        for system, term, subjects, events, row_ids, row in zip(
             summary["system"],
             summary["term"],
             summary["subjects"],
             summary["events"],
+            summary["row_ids"],
             counts.tolist(),
             strict=True,
         )
