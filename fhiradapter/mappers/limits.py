@@ -4,10 +4,8 @@ import msgspec
 
 from fhiradapter.fhir.datatypes import Quantity, ReferenceRange
 from fhiradapter.mappers.codes import Coded, first_code
-from fhiradapter.mappers.quantities import Limits, QuantityReader, UnitUse
+from fhiradapter.mappers.quantities import NO_LIMITS, Limits, QuantityReader, UnitUse
 from fhiradapter.mappers.remembered import CAPACITY, Remembered
-
-NO_LIMITS: Limits = (None, None)
 
 
 class LimitReader:
@@ -28,6 +26,7 @@ class LimitReader:
         if known is None:
             if len(use.limits) >= CAPACITY:
                 use.limits.clear()
+                use.limits[b""] = NO_LIMITS
             known = use.limits[key] = self._read(raw, coded, sent, path)
         return known
 

@@ -15,6 +15,7 @@ from fhiradapter.reasons import Reason
 
 Kinds = TypeVar("Kinds", bound=Resource)
 RELATIVE_PATIENT = "Patient/"
+RELATIVE_ENCOUNTER = "Encounter/"
 STAND_IN = "identifier-"  # begins the id of what is known by an identifier alone
 
 
@@ -32,12 +33,9 @@ def subject_of(
 
     Raises Unusable when it is about nobody, or about a Group, Device or Location.
     """
-    # Nearly every server writes Patient/id.
-    text = reference.reference if reference is not None else None
-    if text is not None and text[:8] == RELATIVE_PATIENT and not context.neighbours.bases:
-        own = text[8:]
-        if own and "/" not in own:
-            return _remember(context.subjects, text, context.subject_prefix + own)
+    plain = plain_subject(reference.reference if reference is not None else None, context)
+    if plain is not None:
+        return plain
     link = resolve(reference, resource, context, path, notes, expected="Patient")
     if link is None:
         raise Unusable(Reason.NO_SUBJECT, path)
@@ -83,11 +81,29 @@ def encounter_of(
     """Return the id of the Encounter; in STU3 a context may also be an EpisodeOfCare, which is none."""
     if reference is None:
         return None
-    text = reference.reference
-    if text is not None and text.startswith("Encounter/") and "/" not in text[10:]:
-        return _remember(context.encounters, text, text[10:])
+    plain = plain_encounter(reference.reference, context)
+    if plain is not None:
+        return plain
     link = resolve(reference, resource, context, path, notes, expected="Encounter")
     return link.id if link is not None and link.type in (None, "Encounter") else None
+
+
+def plain_subject(text: str | None, context: Context) -> str | None:
+    """Return the subject of a reference Patient/id, as most servers write it; None for other forms."""
+    if text is None or text[:8] != RELATIVE_PATIENT or context.neighbours.bases:
+        return None
+    own = text[8:]
+    if not own or "/" in own:
+        return None
+    return _remember(context.subjects, text, context.subject_prefix + own)
+
+
+def plain_encounter(text: str | None, context: Context) -> str | None:
+    """Return the Encounter of a reference Encounter/id; None for other forms."""
+    if text is None or text[:10] != RELATIVE_ENCOUNTER or len(text) == len(RELATIVE_ENCOUNTER):
+        return None
+    own = text[10:]
+    return None if "/" in own else _remember(context.encounters, text, own)
 
 
 def _remember(known: dict[str | None, str], text: str, meaning: str) -> str:

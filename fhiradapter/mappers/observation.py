@@ -6,11 +6,10 @@ from fhiradapter.fhir.elements import Measured, Observation
 from fhiradapter.fhir.references import reference_text
 from fhiradapter.mappers.codes import Coded, concept_text
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.limits import NO_LIMITS
 from fhiradapter.mappers.links import encounter_of, matrix_of, own_name, resolve, subject_of
 from fhiradapter.mappers.moments import moment, span
 from fhiradapter.mappers.outcome import Mapped, Note, TableRow, Unusable
-from fhiradapter.mappers.quantities import Limits, Value
+from fhiradapter.mappers.quantities import NO_LIMITS, Limits, Value
 from fhiradapter.mappers.values import from_quantity, value_of
 from fhiradapter.reasons import MEANINGS, QUARANTINED, Reason
 

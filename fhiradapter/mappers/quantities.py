@@ -35,6 +35,7 @@ class Value(NamedTuple):
 
 
 Limits = tuple[float | None, float | None]
+NO_LIMITS: Limits = (None, None)
 
 
 class UnitUse(NamedTuple):
@@ -206,7 +207,7 @@ class QuantityReader:
             and not notes
             and not concept.integer,
             values={},
-            limits={},
+            limits={b"": NO_LIMITS},
         )
 
     def _conversion(self, concept: Concept, coded: str, text: str) -> Conversion | None:

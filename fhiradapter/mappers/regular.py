@@ -18,7 +18,7 @@ from fhiradapter.fhir.datatypes import ABSENT, Quantity
 from fhiradapter.fhir.elements import Observation, Resource
 from fhiradapter.mappers.columns import DAY, TEXT
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.limits import NO_LIMITS
+from fhiradapter.mappers.links import plain_encounter, plain_subject
 from fhiradapter.mappers.observation import OWN, USED
 from fhiradapter.mappers.outcome import Note, Unusable
 from fhiradapter.mappers.quantities import UnitUse, Value
@@ -52,6 +52,8 @@ _parts = attrgetter(
 PARTS = 10  # of them those that a regular Observation may have
 _quantity = attrgetter("comparator", "code", "unit", "system")
 _number = attrgetter("value")
+_known_values = attrgetter("values")  # of a UnitUse
+_known_limits = attrgetter("limits")
 _reference = attrgetter("reference")
 _offset = itemgetter(slice(19, None))
 _separator = itemgetter(10)
@@ -132,11 +134,19 @@ def _is_subset(meta: Any) -> bool:
 
 def _keep_known(left: _Candidates, context: Context) -> None:
     """Look up code, subject, encounter, performer, unit, number and limits; go on where all are known."""
-    _, _, _, _, codes, subjects, times, quantities, performers, encounters, ranges = left.columns
+    codes, subjects, times, _, performers, encounters, _ = left.columns[4:]
     meanings = list(map(context.codes.known.get, map(_bytes, codes)))
     subject_ids = list(map(context.subjects.get, map(_reference, subjects)))
+    if not all(subject_ids):
+        subject_ids = [
+            known or plain_subject(sent.reference, context)
+            for known, sent in zip(subject_ids, subjects, strict=True)
+        ]
     met = context.encounters.get
-    places = [None if place is None else met(place.reference, 0) for place in encounters]
+    places = [
+        None if place is None else met(place.reference) or plain_encounter(place.reference, context) or 0
+        for place in encounters
+    ]
     performer_texts = list(map(context.performers.known.get, map(_bytes, performers)))
     left.add(meanings, subject_ids, places, performer_texts)
     offsets = {offset: offset in context.dates.offsets for offset in set(map(_offset, times))}
@@ -166,25 +176,30 @@ def _keep_known(left: _Candidates, context: Context) -> None:
                 )
             ]
         )
-    quantities, ranges = left.columns[7], left.columns[10]
+    _keep_measured(left, context)
+
+
+def _keep_measured(left: _Candidates, context: Context) -> None:
+    """Look up unit, number and limits; a number that was not met before is worked out."""
     coded = list(map(_coded, left.columns[11]))
-    known = context.quantities.uses.get
-    # A look-up that fails gives None, and None goes on as None through the ones that build on it.
-    uses = [
-        known((concept, sent, code, unit, system)) if comparator is None else None
-        for (concept, _, sent, _), (comparator, code, unit, system) in zip(
-            coded, map(_quantity, quantities), strict=True
-        )
-    ]
-    values = [
-        use and (use.values.get(number) or _value(use, quantity, context))
-        for use, number, quantity in zip(uses, map(_bytes, map(_number, quantities)), quantities, strict=True)
-    ]
-    limits = [
-        (use and use.limits.get(sent)) if sent else NO_LIMITS
-        for use, sent in zip(uses, map(_bytes, ranges), strict=True)
-    ]
-    left.add(coded, values, limits)
+    if not coded:
+        left.add([], [], [])
+        return
+    concepts, _, codes, _ = zip(*coded, strict=True)
+    comparators, *unit = zip(*map(_quantity, left.columns[7]), strict=True)
+    uses = list(map(context.quantities.uses.get, zip(concepts, codes, *unit, strict=True)))
+    left.add(coded, uses)
+    if comparators.count(None) < len(comparators) or not all(uses):
+        left.keep([use and sign is None for use, sign in zip(uses, comparators, strict=True)])
+    quantities, ranges, known = left.columns[7], left.columns[10], left.columns.pop()
+    values = list(map(dict.get, map(_known_values, known), map(_bytes, map(_number, quantities))))
+    if not all(values):
+        values = [
+            value or _value(use, quantity, context)
+            for value, use, quantity in zip(values, known, quantities, strict=True)
+        ]
+    limits = list(map(dict.get, map(_known_limits, known), map(_bytes, ranges)))
+    left.add(values, limits)
     if not (all(values) and all(limits)):
         left.keep([value and limit for value, limit in zip(values, limits, strict=True)])
 
