@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -41,14 +42,26 @@ def provenance(heads: Heads, source: str, run_id: str) -> list[pa.Array]:
         column(heads.subjects, TEXT),
         pa.repeat(origin, count),
         column(heads.files, TEXT),
-        pa.array(heads.lines, pa.int32()),
+        _lines(heads.lines),
         kind,
         ids,
         column(heads.versions, TEXT),
         instants(heads.updated),
-        pc.fill_null(column([*map(RULES.get, heads.kinds)], TEXT), READING),
+        _rules(heads.kinds),
         pa.repeat(pa.scalar(run_id, TEXT), count),
     ]
+
+
+def _lines(lines: Sequence[int | None]) -> pa.Array:
+    if isinstance(lines, range):
+        return pa.array(np.arange(lines.start, lines.stop, dtype=np.int32))
+    return pa.array(lines, pa.int32())
+
+
+def _rules(kinds: Sequence[str]) -> pa.Array:
+    if kinds and kinds.count(kinds[0]) == len(kinds):
+        return pa.repeat(pa.scalar(RULES.get(kinds[0], READING), TEXT), len(kinds))
+    return pa.array([RULES.get(kind, READING) for kind in kinds], TEXT)
 
 
 def record_batch(

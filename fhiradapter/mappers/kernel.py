@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import get_args
 
-from fhiradapter.fhir.decoding import Refusal, decode, decode_lines, inspect
+from fhiradapter.fhir.decoding import Refusal, decode, inspect
 from fhiradapter.fhir.elements import AnyResource, Resource
+from fhiradapter.fhir.results import decode_results
 from fhiradapter.fhir.source import Batch
 from fhiradapter.mappers.collected import Collected, Later, MappedBatch, mapped_receipts
 from fhiradapter.mappers.columns import Heads, provenance, record_batch
@@ -62,7 +63,7 @@ class Kernel:
         everything = range(len(batch.lines))
         if batch.text is None or batch.hazardous:
             return None, everything
-        resources = decode_lines(batch.text, len(batch.lines))
+        resources = decode_results(batch.text, len(batch.lines))
         if resources is None:
             return None, everything
         found = regular_results(resources, context)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fhiradapter.fhir.datatypes import ABSENT, Quantity
-from fhiradapter.fhir.elements import Observation, Resource
+from fhiradapter.fhir.results import Result
 from fhiradapter.mappers.columns import DAY, TEXT
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import plain_encounter, plain_subject
@@ -38,7 +38,9 @@ _parts = attrgetter(
     "performer",
     "encounter",
     "reference_range",
-    # An Observation that has one of these is irregular.
+)
+# A result that has one of these is irregular.
+_rare = attrgetter(
     "context",
     "focus",
     "component",
@@ -49,7 +51,7 @@ _parts = attrgetter(
     "implicit_rules",
     "contained",
 )
-PARTS = 10  # of them those that a regular Observation may have
+NONE_OF_THEM = (ABSENT,) * 9
 _quantity = attrgetter("comparator", "code", "unit", "system")
 _number = attrgetter("value")
 _known_values = attrgetter("values")  # of a UnitUse
@@ -92,14 +94,18 @@ class _Candidates:
         self.columns.extend(columns)
 
 
-def regular_results(resources: Sequence[Resource], context: Context) -> Regular | None:
+def regular_results(resources: Sequence[Any], context: Context) -> Regular | None:
     """Return the regular Observations among resources, None when there is none.
 
     A resource is regular when the mapper of Observations would return one row and no notes.
     """
-    kinds = list(map(type, resources))
     left = _Candidates([range(len(resources)), resources])
-    left.keep([kind is Observation for kind in kinds])
+    left.keep([type(resource) is Result for resource in resources])
+    if not len(left):
+        return None
+    rare = list(map(_rare, left.columns[1]))
+    if rare.count(NONE_OF_THEM) < len(rare):
+        left.keep([one == NONE_OF_THEM for one in rare])
     if not len(left):
         return None
     left = _Candidates([left.columns[0], *zip(*map(_parts, left.columns[1]), strict=True)])
@@ -111,11 +117,7 @@ def regular_results(resources: Sequence[Resource], context: Context) -> Regular 
 
 
 def _keep_plain(left: _Candidates) -> None:
-    """Go on with those that have what every result has, and nothing that only some have."""
-    rare = left.columns[PARTS + 1 :]
-    del left.columns[PARTS + 1 :]
-    if any(column.count(None) < len(column) for column in rare):
-        left.keep([row.count(None) == len(row) for row in zip(*rare, strict=True)])
+    """Go on with those that have what every result has."""
     _, ids, _, statuses, _, subjects, times, quantities, *_ = left.columns
     if not USED.issuperset(statuses) or any(None in column for column in (ids, subjects, times, quantities)):
         left.keep(
