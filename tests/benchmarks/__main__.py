@@ -25,7 +25,7 @@ TARGETS = {
 
 def measure(*, quick: bool) -> dict[str, float]:
     """Return every figure by its name."""
-    figures = dict(mapping.map_rate())
+    figures = mapping.map_rate_in_a_process()
     figures |= {f"start-up: {name}": value for name, value in mapping.start_up().items()}
     for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
         for name, value in mapping.peak_memory(count).items():
