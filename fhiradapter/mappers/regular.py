@@ -25,7 +25,6 @@ from fhiradapter.mappers.quantities import UnitUse, Value
 
 INSTANT = pa.timestamp("us", tz="UTC")
 EARLIEST = -1_893_456_000_000_000  # 1910-01-01: a date before it may stand for "unknown"
-WITH_ZONE = frozenset({20, 25})  # lengths of 2024-03-01T09:30:00Z and 2024-03-01T09:30:00+01:00
 
 _parts = attrgetter(
     "id",
@@ -58,7 +57,7 @@ _known_values = attrgetter("values")  # of a UnitUse
 _known_limits = attrgetter("limits")
 _reference = attrgetter("reference")
 _offset = itemgetter(slice(19, None))
-_separator = itemgetter(10)
+_separator = itemgetter(slice(10, 11))
 _coded, _remarks = itemgetter(0), itemgetter(1)  # of a Meaning
 _bytes = b"".__add__  # the bytes of a Raw, without a call into Python
 
@@ -100,7 +99,8 @@ def regular_results(resources: Sequence[Any], context: Context) -> Regular | Non
     A resource is regular when the mapper of Observations would return one row and no notes.
     """
     left = _Candidates([range(len(resources)), resources])
-    left.keep([type(resource) is Result for resource in resources])
+    if set(map(type, resources)) != {Result}:
+        left.keep([type(resource) is Result for resource in resources])
     if not len(left):
         return None
     rare = list(map(_rare, left.columns[1]))
@@ -159,7 +159,6 @@ def _keep_known(left: _Candidates, context: Context) -> None:
         and 0 not in set(places)
         and all(performer_texts)
         and all(offsets.values())
-        and WITH_ZONE.issuperset(map(len, times))
         and set(map(_separator, times)) == {"T"}
         and not any(map(_remarks, filter(None, meanings)))
     ):
@@ -170,8 +169,7 @@ def _keep_known(left: _Candidates, context: Context) -> None:
                 and subject is not None
                 and place != 0
                 and (performer is not None or sent is ABSENT)
-                and len(time) in WITH_ZONE
-                and time[10] == "T"
+                and time[10:11] == "T"
                 and offsets[time[19:]]
                 for meaning, subject, place, performer, sent, time in zip(
                     meanings, subject_ids, places, performer_texts, performers, times, strict=True
