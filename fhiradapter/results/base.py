@@ -1,0 +1,31 @@
+"""Parts: what every result is made of."""
+
+import msgspec
+import pandas as pd
+
+Interval = tuple[float, float]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the results: plain numbers and words, written to JSON as it stands."""
+
+
+def frame(rows: tuple[Result, ...], kind: type[Result]) -> pd.DataFrame:
+    """Return one row per result, with its fields as columns, also when there is none."""
+    return pd.DataFrame([msgspec.structs.asdict(row) for row in rows], columns=list(kind.__struct_fields__))
+
+
+class Spread(Result, frozen=True, kw_only=True):
+    """Median with range; n counts the subjects that have a value."""
+
+    n: int
+    median: float | None
+    min: float | None
+    max: float | None
+
+
+class Exclusion(Result, frozen=True, kw_only=True):
+    """A subject that an estimate does without, and why."""
+
+    subject_id: str
+    reason: str

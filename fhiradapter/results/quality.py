@@ -1,0 +1,22 @@
+"""What the data could not say."""
+
+from fhiradapter.results.base import Result
+
+
+class Unmapped(Result, frozen=True, kw_only=True):
+    """A code that no code list knows, and how often it was seen."""
+
+    table: str
+    code: str
+    display: str | None
+    unit: str | None
+    count: int
+
+
+class DataQuality(Result, frozen=True, kw_only=True):
+    """What the data could not say."""
+
+    issues: dict[str, dict[str, int]]  # reason -> disposition -> count
+    unmapped: tuple[Unmapped, ...]
+    unmapped_rows: int
+    text_only_rows: int
