@@ -183,12 +183,11 @@ def _keep_measured(left: _Candidates, context: Context) -> None:
     """Look up unit, number and limits; a number that was not met before is worked out."""
     coded = list(map(_coded, left.columns[11]))
     if not coded:
-        left.add([], [], [])
         return
-    concepts, _, codes, _ = zip(*coded, strict=True)
+    concepts, kinds, codes, displays = zip(*coded, strict=True)
     comparators, *unit = zip(*map(_quantity, left.columns[7]), strict=True)
     uses = list(map(context.quantities.uses.get, zip(concepts, codes, *unit, strict=True)))
-    left.add(coded, uses)
+    left.add(concepts, kinds, codes, displays, uses)
     if comparators.count(None) < len(comparators) or not all(uses):
         left.keep([use and sign is None for use, sign in zip(uses, comparators, strict=True)])
     quantities, ranges, known = left.columns[7], left.columns[10], left.columns.pop()
@@ -254,11 +253,11 @@ def _in_columns(left: _Candidates, context: Context) -> Regular | None:
         local = at.cast(pa.timestamp("us", tz=context.dates.zone.key))
         days = pc.local_timestamp(local).cast(DAY)
     places, ids, metas, statuses, *_ = left.columns
-    _, subjects, encounters, performers, coded, values, limits = left.columns[11:]
+    _, subjects, encounters, performers, *coded, values, limits = left.columns[11:]
     count = len(left)
     nothing = pa.nulls(count, TEXT)
     columns = [
-        *zip(*coded, strict=True),
+        *coded,
         statuses,
         at,
         pa.repeat(pa.scalar("second", TEXT), count),
@@ -269,7 +268,7 @@ def _in_columns(left: _Candidates, context: Context) -> Regular | None:
         *zip(*limits, strict=True),
         nothing,  # specimen
         nothing,  # method
-        [performer or None for performer in performers],
+        [performer or None for performer in performers] if "" in set(performers) else performers,
         encounters,
         nothing,  # parent
     ]
