@@ -1,0 +1,1 @@
+"""Scheduled sync: what changed on a FHIR server, into the store."""
