@@ -9,7 +9,7 @@ from fhiradapter.cohort.receipts import MAPPED, SCHEMA
 from fhiradapter.fhir.decoding import Refusal
 from fhiradapter.fhir.elements import Resource
 from fhiradapter.fhir.source import Failure
-from fhiradapter.mappers.columns import TEXT, Heads, column, provenance, record_batch
+from fhiradapter.mappers.columns import TEXT, Heads, column, constant, provenance, record_batch
 from fhiradapter.mappers.context import Neighbours
 from fhiradapter.mappers.outcome import NAMELESS, Mapped, Note
 from fhiradapter.reasons import MEANINGS, Reason
@@ -178,7 +178,7 @@ class Collected:
 def mapped_receipts(shared: list[pa.Array]) -> pa.RecordBatch:
     """Return the receipts of resources that were all mapped."""
     count = len(shared[0])
-    return receipts_of(shared, pa.repeat(pa.scalar(MAPPED, TEXT), count), pa.nulls(count, TEXT))
+    return receipts_of(shared, constant(MAPPED, count), constant(None, count))
 
 
 def receipts_of(shared: list[pa.Array], fates: pa.Array, reasons: pa.Array) -> pa.RecordBatch:

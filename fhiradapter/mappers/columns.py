@@ -1,6 +1,7 @@
 """Columns: sequences of Python values, and what rows share with their resource, as Arrow."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,51 +18,75 @@ RULES = {kind: mapper.rule for kind, mapper in MAPPERS.items()}
 READING = "reading/1"  # the rule of issues about what is no resource to map
 
 
-class Heads(NamedTuple):
-    """What rows share with their resource: one entry per resource."""
+SHARED_LENGTH = 1 << 13  # rows of a batch are fewer, mostly
 
-    kinds: Sequence[str]
+
+class Heads(NamedTuple):
+    """What rows share with their resource: one entry per resource; one text stands for all of them."""
+
+    kinds: Sequence[str] | str
     ids: Sequence[str | None]
     names: Sequence[str | None]
     versions: Sequence[str | None]
     updated: Sequence[str | None]
     lines: Sequence[int | None]
-    files: Sequence[str]
+    files: Sequence[str] | str
     subjects: Sequence[str | None]
 
 
 def provenance(heads: Heads, source: str, run_id: str) -> list[pa.Array]:
     """Return the first columns of every table, one entry per resource."""
-    count = len(heads.kinds)
-    kind = column(heads.kinds, TEXT)
-    origin = pa.scalar(source, TEXT)
+    count = len(heads.ids)
     ids = column(heads.ids, TEXT)
     name = column(heads.names, TEXT) if heads.names is not heads.ids else ids
+    one_kind = heads.kinds if isinstance(heads.kinds, str) else _one_of(heads.kinds)
+    if one_kind is not None:
+        kind, rules = constant(one_kind, count), constant(RULES.get(one_kind, READING), count)
+        row_ids = pc.binary_join_element_wise(f"{source}/{one_kind}", name, "/")
+    else:
+        kind = pa.array(heads.kinds, TEXT)
+        rules = pa.array([RULES.get(kind, READING) for kind in heads.kinds], TEXT)
+        row_ids = pc.binary_join_element_wise(source, kind, name, "/")
     return [
-        pc.binary_join_element_wise(origin, kind, name, "/"),
+        row_ids,
         column(heads.subjects, TEXT),
-        pa.repeat(origin, count),
-        column(heads.files, TEXT),
+        constant(source, count),
+        constant(heads.files, count) if isinstance(heads.files, str) else column(heads.files, TEXT),
         _lines(heads.lines),
         kind,
         ids,
         column(heads.versions, TEXT),
         instants(heads.updated),
-        _rules(heads.kinds),
-        pa.repeat(pa.scalar(run_id, TEXT), count),
+        rules,
+        constant(run_id, count),
     ]
+
+
+def constant(value: str | None, count: int) -> pa.Array:
+    """Return a text column that says the same all the way; a slice of one that was made before."""
+    if count > SHARED_LENGTH:
+        return _repeated(value, count)
+    return _shared(value).slice(0, count)
+
+
+@lru_cache(maxsize=256)
+def _shared(value: str | None) -> pa.Array:
+    return _repeated(value, SHARED_LENGTH)
+
+
+def _repeated(value: str | None, count: int) -> pa.Array:
+    return pa.nulls(count, TEXT) if value is None else pa.repeat(pa.scalar(value, TEXT), count)
+
+
+def _one_of(kinds: Sequence[str]) -> str | None:
+    """Return the kind that all are of, None when there are several or none."""
+    return kinds[0] if kinds and kinds.count(kinds[0]) == len(kinds) else None
 
 
 def _lines(lines: Sequence[int | None]) -> pa.Array:
     if isinstance(lines, range):
         return pa.array(np.arange(lines.start, lines.stop, dtype=np.int32))
     return pa.array(lines, pa.int32())
-
-
-def _rules(kinds: Sequence[str]) -> pa.Array:
-    if kinds and kinds.count(kinds[0]) == len(kinds):
-        return pa.repeat(pa.scalar(RULES.get(kinds[0], READING), TEXT), len(kinds))
-    return pa.array([RULES.get(kind, READING) for kind in kinds], TEXT)
 
 
 def record_batch(
@@ -93,5 +118,7 @@ def column(values: Sequence[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
     if values:
         first = values[0]
         if first == values[-1] == values[len(values) // 2] and values.count(first) == len(values):
+            if kind is TEXT:
+                return constant(first, len(values))
             return pa.repeat(pa.scalar(first, stored), len(values)).view(kind)
     return pa.array(values, stored).view(kind)

@@ -12,6 +12,7 @@ from fhiradapter.mappers.limits import LimitReader
 from fhiradapter.mappers.lookups import Lookups
 from fhiradapter.mappers.quantities import QuantityReader
 from fhiradapter.mappers.remembered import Remembered
+from fhiradapter.mappers.result_memory import ResultMemory
 
 
 def _first_reference(sent: list[Reference] | None) -> str:
@@ -59,6 +60,7 @@ class Context:
     codes: CodeReader
     quantities: QuantityReader
     limits: LimitReader
+    results: ResultMemory
     performers: Remembered[str]
     dates: DateReader
     lookups: Lookups
@@ -88,13 +90,14 @@ class Context:
         subject_prefix: str = "",
     ) -> "Context":
         """Make the context of one source; its site's time zone holds when none is given."""
-        quantities = QuantityReader(catalogue)
+        codes, quantities = CodeReader(catalogue), QuantityReader(catalogue)
         return cls(
             source=source,
             catalogue=catalogue,
-            codes=CodeReader(catalogue),
+            codes=codes,
             quantities=quantities,
             limits=LimitReader(quantities),
+            results=ResultMemory(codes, quantities),
             performers=Remembered(list[Reference] | None, _first_reference),
             dates=DateReader(time_zone or catalogue.time_zone),
             lookups=Lookups(),

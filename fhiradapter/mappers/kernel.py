@@ -4,11 +4,12 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import get_args
+from operator import attrgetter
+from typing import Any, get_args
 
 from fhiradapter.fhir.decoding import Refusal, decode, inspect
 from fhiradapter.fhir.elements import AnyResource, Resource
-from fhiradapter.fhir.results import decode_results
+from fhiradapter.fhir.results import ResultMeta, decode_results
 from fhiradapter.fhir.source import Batch
 from fhiradapter.mappers.collected import Collected, Later, MappedBatch, mapped_receipts
 from fhiradapter.mappers.columns import Heads, provenance, record_batch
@@ -21,6 +22,8 @@ from fhiradapter.reasons import Reason
 MAPPERS_BY_CLASS = {kind: MAPPERS[kind.__name__] for kind in get_args(AnyResource)}
 FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 IMPLICIT_RULES = b'"implicitRules"'
+NO_META = ResultMeta()
+_version_id, _last_updated = attrgetter("version_id"), attrgetter("last_updated")
 
 
 class Kernel:
@@ -75,10 +78,10 @@ class Kernel:
             taken = set(found.places)
             rest = [place for place in everything if place not in taken]
             lines = [batch.numbers[place] for place in found.places]
-        versions = [None if meta is None else meta.version_id for meta in found.metas]
-        updated = [None if meta is None else meta.last_updated for meta in found.metas]
-        kinds, files = ["Observation"] * len(lines), [batch.file] * len(lines)
-        heads = Heads(kinds, found.ids, found.ids, versions, updated, lines, files, found.subjects)
+        versions, updated = _versions(found.metas)
+        heads = Heads(
+            "Observation", found.ids, found.ids, versions, updated, lines, batch.file, found.subjects
+        )
         shared = provenance(heads, context.source, self._run_id)
         tables = {"measurements": record_batch("measurements", found.columns, shared)}
         return MappedBatch(tables, mapped_receipts(shared), [], []), rest
@@ -146,6 +149,14 @@ class Kernel:
         if mapper.learn is not None:
             mapper.learn(resource, context)
         work.keep(kind.__name__, own, resource, number, mapped)
+
+
+def _versions(metas: Sequence[Any]) -> tuple[list[str | None], list[str | None]]:
+    """Return the version and the time of the last update of resources."""
+    if None not in metas:
+        return list(map(_version_id, metas)), list(map(_last_updated, metas))
+    known = [meta or NO_META for meta in metas]
+    return list(map(_version_id, known)), list(map(_last_updated, known))
 
 
 @contextmanager

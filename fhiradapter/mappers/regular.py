@@ -11,61 +11,55 @@ from itertools import compress
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fhiradapter.fhir.datatypes import ABSENT, Quantity
-from fhiradapter.fhir.results import Result
-from fhiradapter.mappers.columns import DAY, TEXT
+from fhiradapter.fhir.datatypes import ABSENT
+from fhiradapter.fhir.results import RARE, Mixed, Plain
+from fhiradapter.mappers.columns import DAY, TEXT, constant
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import plain_encounter, plain_subject
-from fhiradapter.mappers.observation import OWN, USED
-from fhiradapter.mappers.outcome import Note, Unusable
-from fhiradapter.mappers.quantities import UnitUse, Value
+from fhiradapter.mappers.observation import USED
+from fhiradapter.mappers.result_memory import (
+    amounts_of,
+    limits_of,
+    place_of,
+    source_value_of,
+    unit_of,
+    value_of,
+)
 
 INSTANT = pa.timestamp("us", tz="UTC")
+MICROSECONDS_A_DAY = 86_400_000_000
 EARLIEST = -1_893_456_000_000_000  # 1910-01-01: a date before it may stand for "unknown"
 
-_parts = attrgetter(
+PARTS = (
     "id",
     "meta",
     "status",
-    "code",
     "subject",
     "effective_date_time",
+    "encounter",
+    "code",
     "value_quantity",
     "performer",
-    "encounter",
     "reference_range",
 )
-# A result that has one of these is irregular.
-_rare = attrgetter(
-    "context",
-    "focus",
-    "component",
-    "specimen",
-    "method",
-    "has_member",
-    "related",
-    "implicit_rules",
-    "contained",
-)
-NONE_OF_THEM = (ABSENT,) * 9
-_quantity = attrgetter("comparator", "code", "unit", "system")
-_number = attrgetter("value")
-_known_values = attrgetter("values")  # of a UnitUse
-_known_limits = attrgetter("limits")
+_parts = attrgetter(*PARTS)
+_rare = attrgetter(*RARE)
+NONE_OF_THEM = (ABSENT,) * len(RARE)
 _reference = attrgetter("reference")
+_tag = attrgetter("tag")
 _offset = itemgetter(slice(19, None))
 _separator = itemgetter(slice(10, 11))
-_coded, _remarks = itemgetter(0), itemgetter(1)  # of a Meaning
 _bytes = b"".__add__  # the bytes of a Raw, without a call into Python
 
 
 class Regular(NamedTuple):
     """Regular Observations in columns; `places` are their positions among the resources."""
 
-    places: list[int]
+    places: Sequence[int]
     ids: Sequence[str]
     metas: Sequence[Any]
     subjects: Sequence[str]
@@ -74,23 +68,28 @@ class Regular(NamedTuple):
 
 
 class _Candidates:
-    """Columns of the resources that are still taken for regular; the first holds their positions."""
+    """Columns of the resources that are still taken for regular."""
 
-    def __init__(self, columns: Iterable[Sequence[Any]]) -> None:
-        self.columns = list(columns)
+    def __init__(self, places: Sequence[int], columns: Iterable[Sequence[Any]]) -> None:
+        self._names = ("places", *PARTS)
+        self._columns = dict(zip(self._names, (places, *columns), strict=True))
 
     def __len__(self) -> int:
-        return len(self.columns[0])
+        return len(self._columns["places"])
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        return self._columns[name]
 
     def keep(self, mask: Iterable[Any]) -> None:
         """Go on with those for which the mask is true."""
         wanted = list(mask)
         if not all(wanted):
-            self.columns = [list(compress(column, wanted)) for column in self.columns]
+            for name, column in self._columns.items():
+                self._columns[name] = list(compress(column, wanted))
 
-    def add(self, *columns: Sequence[Any]) -> None:
+    def add(self, **columns: Sequence[Any]) -> None:
         """Add columns, one entry for each that is left."""
-        self.columns.extend(columns)
+        self._columns |= columns
 
 
 def regular_results(resources: Sequence[Any], context: Context) -> Regular | None:
@@ -98,139 +97,129 @@ def regular_results(resources: Sequence[Any], context: Context) -> Regular | Non
 
     A resource is regular when the mapper of Observations would return one row and no notes.
     """
-    left = _Candidates([range(len(resources)), resources])
-    if set(map(type, resources)) != {Result}:
-        left.keep([type(resource) is Result for resource in resources])
-    if not len(left):
+    places: Sequence[int] = range(len(resources))
+    if set(map(type, resources)) != {Plain}:
+        places = [
+            place
+            for place, one in enumerate(resources)
+            if type(one) is Plain or (type(one) is Mixed and _rare(one) == NONE_OF_THEM)
+        ]
+        resources = [resources[place] for place in places]
+    if not resources:
         return None
-    rare = list(map(_rare, left.columns[1]))
-    if rare.count(NONE_OF_THEM) < len(rare):
-        left.keep([one == NONE_OF_THEM for one in rare])
-    if not len(left):
-        return None
-    left = _Candidates([left.columns[0], *zip(*map(_parts, left.columns[1]), strict=True)])
-    _keep_plain(left)
+    left = _Candidates(places, zip(*map(_parts, resources), strict=True))
+    _keep_plain(left, context)
     _keep_known(left, context)
-    if not len(left):
-        return None
+    _keep_measured(left, context)
     return _in_columns(left, context)
 
 
-def _keep_plain(left: _Candidates) -> None:
+def _keep_plain(left: _Candidates, context: Context) -> None:
     """Go on with those that have what every result has."""
-    _, ids, _, statuses, _, subjects, times, quantities, *_ = left.columns
-    if not USED.issuperset(statuses) or any(None in column for column in (ids, subjects, times, quantities)):
+    needed = [left["id"], left["subject"], left["effective_date_time"]]
+    if not USED.issuperset(left["status"]) or any(None in column for column in needed):
         left.keep(
-            [
-                status in USED and None not in needed
-                for status, *needed in zip(statuses, ids, subjects, times, quantities, strict=True)
-            ]
+            status in USED and None not in others
+            for status, *others in zip(left["status"], *needed, strict=True)
         )
-    metas = left.columns[2]
-    left.keep([meta is None or meta.tag is None or not _is_subset(meta) for meta in metas])
-
-
-def _is_subset(meta: Any) -> bool:
-    return any(tag.code == "SUBSETTED" for tag in meta.tag)
+    metas = left["meta"]
+    if None not in metas and set(map(id, map(_tag, metas))) == {id(ABSENT)}:
+        return
+    left.keep(meta is None or context.results.is_whole(meta.tag) for meta in metas)
 
 
 def _keep_known(left: _Candidates, context: Context) -> None:
-    """Look up code, subject, encounter, performer, unit, number and limits; go on where all are known."""
-    codes, subjects, times, _, performers, encounters, _ = left.columns[4:]
-    meanings = list(map(context.codes.known.get, map(_bytes, codes)))
-    subject_ids = list(map(context.subjects.get, map(_reference, subjects)))
-    if not all(subject_ids):
-        subject_ids = [
-            known or plain_subject(sent.reference, context)
-            for known, sent in zip(subject_ids, subjects, strict=True)
+    """Look up code, subject, encounter, performer and time zone; go on where all are known."""
+    memory = context.results
+    codes, sent, times = list(map(_bytes, left["code"])), left["subject"], left["effective_date_time"]
+    tests: list[Any] = list(map(memory.tests.get, codes))
+    if not all(tests):
+        tests = [test or memory.learn_test(code) for test, code in zip(tests, codes, strict=True)]
+    subjects: list[Any] = list(map(context.subjects.get, map(_reference, sent)))
+    if not all(subjects):
+        subjects = [
+            known or plain_subject(one.reference, context) for known, one in zip(subjects, sent, strict=True)
         ]
-    met = context.encounters.get
-    places = [
-        None if place is None else met(place.reference) or plain_encounter(place.reference, context) or 0
-        for place in encounters
-    ]
-    performer_texts = list(map(context.performers.known.get, map(_bytes, performers)))
-    left.add(meanings, subject_ids, places, performer_texts)
+    encounters = _encounters(left["encounter"], context)
+    performers = list(map(context.performers.known.get, map(_bytes, left["performer"])))
+    left.add(test=tests, subject_id=subjects, encounter_id=encounters, performer_text=performers)
     offsets = {offset: offset in context.dates.offsets for offset in set(map(_offset, times))}
     # Mostly all are known, which is seen without looking at each row.
     if not (
-        all(meanings)
-        and all(subject_ids)
-        and 0 not in set(places)
-        and all(performer_texts)
+        all(tests)
+        and all(subjects)
+        and False not in set(encounters)
+        and all(performers)
         and all(offsets.values())
         and set(map(_separator, times)) == {"T"}
-        and not any(map(_remarks, filter(None, meanings)))
     ):
         left.keep(
-            [
-                meaning is not None
-                and not meaning[1]
-                and subject is not None
-                and place != 0
-                and (performer is not None or sent is ABSENT)
-                and time[10:11] == "T"
-                and offsets[time[19:]]
-                for meaning, subject, place, performer, sent, time in zip(
-                    meanings, subject_ids, places, performer_texts, performers, times, strict=True
-                )
-            ]
+            test is not None
+            and subject is not None
+            and encounter is not False
+            and (performer is not None or raw is ABSENT)
+            and time[10:11] == "T"
+            and offsets[time[19:]]
+            for test, subject, encounter, performer, raw, time in zip(
+                tests, subjects, encounters, performers, left["performer"], times, strict=True
+            )
         )
-    _keep_measured(left, context)
+
+
+def _encounters(sent: Sequence[Any], context: Context) -> Sequence[Any]:
+    """Return the Encounters of references; None where none was sent, False where one is no plain one."""
+    if None not in sent:
+        known: list[Any] = list(map(context.encounters.get, map(_reference, sent)))
+        if all(known):
+            return known
+    met = context.encounters.get
+    return [
+        None if one is None else met(one.reference) or plain_encounter(one.reference, context) or False
+        for one in sent
+    ]
 
 
 def _keep_measured(left: _Candidates, context: Context) -> None:
-    """Look up unit, number and limits; a number that was not met before is worked out."""
-    coded = list(map(_coded, left.columns[11]))
-    if not coded:
-        return
-    concepts, kinds, codes, displays = zip(*coded, strict=True)
-    comparators, *unit = zip(*map(_quantity, left.columns[7]), strict=True)
-    uses = list(map(context.quantities.uses.get, zip(concepts, codes, *unit, strict=True)))
-    left.add(concepts, kinds, codes, displays, uses)
-    if comparators.count(None) < len(comparators) or not all(uses):
-        left.keep([use and sign is None for use, sign in zip(uses, comparators, strict=True)])
-    quantities, ranges, known = left.columns[7], left.columns[10], left.columns.pop()
-    values = list(map(dict.get, map(_known_values, known), map(_bytes, map(_number, quantities))))
-    if not all(values):
-        values = [
-            value or _value(use, quantity, context)
-            for value, use, quantity in zip(values, known, quantities, strict=True)
+    """Look up quantity and limits; a quantity that was not met before is worked out."""
+    tests, quantities = left["test"], list(map(_bytes, left["value_quantity"]))
+    amounts: list[Any] = list(map(dict.get, map(amounts_of, tests), quantities))
+    if not all(amounts):
+        learn = context.results.learn_amount
+        amounts = [
+            amount or learn(test, sent) for amount, test, sent in zip(amounts, tests, quantities, strict=True)
         ]
-    limits = list(map(dict.get, map(_known_limits, known), map(_bytes, ranges)))
-    left.add(values, limits)
-    if not (all(values) and all(limits)):
-        left.keep([value and limit for value, limit in zip(values, limits, strict=True)])
-
-
-def _value(use: UnitUse, quantity: Quantity, context: Context) -> Value | None:
-    """Return a number that was not met before, None when there is something to say about it."""
-    notes: list[Note] = []
-    try:
-        value = context.quantities.read(quantity, use, OWN[0], notes)
-    except Unusable:
-        return None
-    return value if not notes and value.source_value is not None else None
+        left.add(amount=amounts)
+        left.keep(amounts)
+        amounts = list(left["amount"])
+    limits = list(map(dict.get, map(limits_of, amounts), map(_bytes, left["reference_range"])))
+    left.add(amount=amounts, limits=limits)
+    if not all(limits):
+        left.keep(limits)
 
 
 def _instants(left: _Candidates, now: int) -> tuple[pa.Array, pa.Array] | None:
     """Return texts and times of those whose time is one like most; None when none is left."""
     for attempt in (_castable, None):
         try:
-            texts = pa.array(left.columns[6], TEXT)
+            texts = pa.array(left["effective_date_time"], TEXT)
             at = texts.cast(INSTANT)
             break
         except pa.ArrowInvalid:
             # A leap second, 24:00 or 31 February: the mapper of single Observations says what it is.
             if attempt is None:
                 return None
-            left.keep(map(attempt, left.columns[6]))
-    span = pc.min_max(at.cast(pa.int64())).as_py()
-    if len(left) and (span["min"] < EARLIEST or span["max"] > now):
-        left.keep([EARLIEST <= one <= now for one in at.cast(pa.int64()).to_pylist()])
-        texts = pa.array(left.columns[6], TEXT)
+            left.keep(map(attempt, left["effective_date_time"]))
+    micros = _micros(at)
+    if len(left) and (micros.min() < EARLIEST or micros.max() > now):
+        left.keep((micros >= EARLIEST) & (micros <= now))
+        texts = pa.array(left["effective_date_time"], TEXT)
         at = texts.cast(INSTANT)
     return (texts, at) if len(left) else None
+
+
+def _micros(at: pa.Array) -> Any:
+    """Return instants as microseconds since 1970, without a copy."""
+    return at.view(pa.int64()).to_numpy()
 
 
 def _castable(text: str) -> bool:
@@ -247,29 +236,38 @@ def _in_columns(left: _Candidates, context: Context) -> Regular | None:
     if times is None:
         return None
     texts, at = times
-    if context.dates.zone is None:
+    if context.dates.zone is None and set(map(_offset, left["effective_date_time"])) == {"Z"}:
+        days = pa.array((_micros(at) // MICROSECONDS_A_DAY).astype(np.int32)).view(DAY)
+    elif context.dates.zone is None:
         days = pc.utf8_slice_codeunits(texts, 0, 10).cast(DAY)
     else:
         local = at.cast(pa.timestamp("us", tz=context.dates.zone.key))
         days = pc.local_timestamp(local).cast(DAY)
-    places, ids, metas, statuses, *_ = left.columns
-    _, subjects, encounters, performers, *coded, values, limits = left.columns[11:]
-    count = len(left)
-    nothing = pa.nulls(count, TEXT)
+    memory, count = context.results, len(left)
+    nothing = constant(None, count)
+    amounts, performers = left["amount"], left["performer_text"]
+    unit, source_unit = memory.unit_columns(list(map(unit_of, amounts)))
     columns = [
-        *coded,
-        statuses,
+        *memory.code_columns(list(map(place_of, left["test"]))),
+        left["status"],
         at,
-        pa.repeat(pa.scalar("second", TEXT), count),
+        constant("second", count),
         days,
         texts,
         pa.nulls(count, INSTANT),
-        *zip(*values, strict=True),
-        *zip(*limits, strict=True),
+        list(map(value_of, amounts)),
+        unit,
+        nothing,  # comparator
+        nothing,  # value as text
+        nothing,  # value as a concept
+        list(map(source_value_of, amounts)),
+        source_unit,
+        nothing,  # reason for its absence
+        *zip(*left["limits"], strict=True),
         nothing,  # specimen
         nothing,  # method
         [performer or None for performer in performers] if "" in set(performers) else performers,
-        encounters,
+        left["encounter_id"],
         nothing,  # parent
     ]
-    return Regular(list(places), ids, metas, subjects, columns)
+    return Regular(left["places"], left["id"], left["meta"], left["subject_id"], columns)
