@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.reasons import IGNORED, QUARANTINED, Reason
 
 MAPPED = "mapped"
+MULTIPLIER = np.int64(0x1E3779B97F4A7C15)  # odd: distinct sums stay distinct when multiplied, modulo 2^64
 
 # One line per resource: enough to tell versions apart and to balance the account.
 SCHEMA = pa.schema(
@@ -55,19 +56,14 @@ class Receipts:
 
     def add(self, receipts: pa.RecordBatch) -> None:
         """Count a batch."""
-        kinds, ids, sources = (
-            receipts.column(name).to_pylist() for name in ("resource_type", "resource_id", "source")
-        )
-        self._counts.update(
-            zip(
-                kinds,
-                receipts.column("disposition").to_pylist(),
-                receipts.column("reason").to_pylist(),
-                strict=True,
-            )
-        )
-        keys = [hash(key) for key in zip(sources, kinds, ids, strict=True) if key[2] is not None]
-        self._keys.append(np.array(keys, np.int64))
+        counted: list[tuple[Any, ...]] = [
+            tuple(row.values()) for row in _combinations(receipts, ("resource_type", "disposition", "reason"))
+        ]
+        for kind, fate, reason, count in counted:
+            self._counts[kind, fate, reason] += count
+        keys = _keys(receipts)
+        named = receipts.column("resource_id").is_valid()
+        self._keys.append(keys if named.false_count == 0 else keys[named.to_numpy(zero_copy_only=False)])
 
     def repeated(self) -> list[int]:
         """Return the keys that came more than once."""
@@ -107,19 +103,17 @@ def copies(
     """
     found: dict[tuple[str, str, str], list[Copy]] = {}
     files: dict[tuple[str, str], int] = {}
+    wanted = np.array(sorted(repeated), np.int64)
     for batch in receipts:
         for file in zip(
             batch.column("source").to_pylist(), batch.column("source_file").to_pylist(), strict=True
         ):
             files.setdefault(file, len(files))
-        ids = zip(
-            *(batch.column(name).to_pylist() for name in ("source", "resource_type", "resource_id")),
-            strict=True,
-        )
-        for index, key in enumerate(ids):
-            if key[2] is None or hash(key) not in repeated:
-                continue
+        for index in np.flatnonzero(np.isin(_keys(batch), wanted)).tolist():
             row = batch.slice(index, 1)
+            key = tuple(row.column(name)[0].as_py() for name in ("source", "resource_type", "resource_id"))
+            if key[2] is None:
+                continue
             updated = row.column("last_updated").cast(pa.int64())[0].as_py()
             place = Place(
                 key[0], row.column("source_file")[0].as_py(), row.column("source_line")[0].as_py() or 0
@@ -129,6 +123,31 @@ def copies(
     for received in found.values():
         received.sort(key=lambda copy: (files[copy.place.source, copy.place.file], copy.place.line))
     return {key: received for key, received in found.items() if len(received) > 1}
+
+
+def _combinations(batch: pa.RecordBatch, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the distinct combinations of some columns with the number of rows that have each."""
+    coded = [batch.column(name).dictionary_encode("encode") for name in names]
+    places = np.zeros(batch.num_rows, np.int64)
+    for column in coded:
+        places = places * len(column.dictionary) + column.indices.to_numpy()
+    firsts, counts = np.unique(places, return_index=True, return_counts=True)[1:]
+    rows = batch.select(list(names)).take(pa.array(firsts)).to_pylist()
+    return [{**row, "count": count} for row, count in zip(rows, counts.tolist(), strict=True)]
+
+
+def _keys(receipts: pa.RecordBatch) -> np.ndarray:
+    """Return a number for each receipt that is equal for receipts of one resource, in this process.
+
+    Two resources may share a number, about once in 2^64 pairs: who finds equal ones looks at the names.
+    """
+    seeds = np.zeros(receipts.num_rows, np.int64)
+    for name in ("source", "resource_type"):
+        coded = receipts.column(name).dictionary_encode("encode")
+        numbers = np.array([hash(text) for text in coded.dictionary.to_pylist()], np.int64)
+        seeds = seeds * MULTIPLIER + numbers[coded.indices.to_numpy()]
+    ids = receipts.column("resource_id").to_pylist()
+    return seeds * MULTIPLIER + np.fromiter(map(hash, ids), np.int64, len(ids))
 
 
 def corrected(
