@@ -37,6 +37,7 @@ from fhiradapter.results import StudyCard as ResultCard
 from fhiradapter.settings import Source as SourceSettings
 from fhiradapter.settings import Study, StudyCard, load_study
 from fhiradapter.store.landing import FolderLanding, Landing, MemoryLanding, replacing
+from fhiradapter.store.place import is_store
 
 __all__ = ["analyse", "build_cohort", "load_study", "map_resource", "map_to_folder", "write_report"]
 
@@ -71,7 +72,7 @@ def build_cohort(
 ) -> Cohort:
     """Read FHIR and return its cohort, in memory.
 
-    `source` is a path, or several; bytes, text or dictionaries of resources, Bundles or NDJSON; objects of
+    `source` is a path, or several; the folder of a store, whose last snapshot is read; bytes, text or dictionaries of resources, Bundles or NDJSON; objects of
     `fhir.resources`; or any iterable of these. Without one the sources of the study file are read.
     What cannot be used is in `cohort.issues`, and `cohort.accounting` says what became of every resource.
     `now` is the moment after which dates are in the future, by default the present one.
@@ -84,6 +85,10 @@ def build_cohort(
     >>> cohort.subjects[["subject_id", "sex", "birth_precision"]].to_dict("records")
     [{'subject_id': 'p1', 'sex': 'female', 'birth_precision': 'month'}]
     """
+    if is_path(source) and is_store(Path(source)):
+        from fhiradapter.store.snapshot import read_snapshot
+
+        return read_snapshot(Path(source))
     landing = MemoryLanding(LANDED)
     accounts = _assemble(landing, source, study or anonymous_study(), now, progress)
     return Cohort({table: landing.table(table) for table in SCHEMAS}, accounts)
@@ -147,30 +152,52 @@ def analyse(cohort: Cohort, study: Study) -> Results:
     # Imported here: scipy takes a second to load, and mapping does without it.
     from fhiradapter.analysis.baseline import derive_cohort_summary
     from fhiradapter.analysis.biomarkers import derive_biomarkers
+    from fhiradapter.analysis.by_arm import derive_by_arm
+    from fhiradapter.analysis.composite import derive_composite
     from fhiradapter.analysis.exposure import derive_exposure
     from fhiradapter.analysis.progression import derive_progression
     from fhiradapter.analysis.quality import derive_quality
     from fhiradapter.analysis.safety import derive_safety
     from fhiradapter.analysis.scores import derive_scores
+    from fhiradapter.analysis.staging import derive_staging
+    from fhiradapter.analysis.survival import derive_survival
     from fhiradapter.analysis.timeline import derive_timeline
+    from fhiradapter.analysis.vital_capacity import derive_vital_capacity
 
     catalogue = catalogue_of(study)
     scores = derive_scores(cohort, study)
     timeline = derive_timeline(cohort, study, scores=scores)
     biomarkers = derive_biomarkers(cohort, study, timeline)
+    staging, staging_note = derive_staging(cohort, study, timeline)
     kinds = {name: concept.kind for name, concept in catalogue.concepts.items()}
+    exposure = derive_exposure(cohort, study, timeline, kinds=kinds)
+    progression = derive_progression(cohort, study, timeline, scores=scores)
     card = study.study
     return Results(
         study=ResultCard(**card.model_dump()),
         cohort=derive_cohort_summary(cohort, study, timeline, scores, biomarkers=biomarkers),
-        exposure=derive_exposure(cohort, study, timeline, kinds=kinds),
-        progression=derive_progression(cohort, study, timeline, scores=scores),
+        exposure=exposure,
+        progression=progression,
         biomarkers=biomarkers,
-        safety=derive_safety(cohort, study, timeline),
+        safety=derive_safety(cohort, study, timeline, kinds=kinds),
         policies=study.policies(),
         accounting=dict(cohort.accounting),
         quality=derive_quality(cohort),
         versions=versions(),
+        staging=staging,
+        staging_note=staging_note,
+        vital_capacity=derive_vital_capacity(cohort, study, timeline),
+        arms=derive_by_arm(
+            cohort,
+            study,
+            timeline,
+            scores=scores,
+            progression=progression,
+            exposure=exposure,
+            biomarkers=biomarkers,
+        ),
+        survival=derive_survival(cohort, study, timeline),
+        composite=derive_composite(study, timeline, scores),
     )
 
 
@@ -196,6 +223,18 @@ def versions() -> dict[str, str]:
 def run_id_at(now: datetime) -> str:
     """Return the name of a run: its start in UTC."""
     return now.astimezone(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
+
+
+def context_of(study: Study, source: SourceSettings, *, now: datetime, several: bool) -> Context:
+    """Return what the mapping of one source needs to know; of `several` each has subjects of its own."""
+    return Context.of(
+        _catalogue(study, source),
+        now=int((now + FUTURE).timestamp() * 1_000_000),
+        source=source.name,
+        time_zone=source.time_zone,
+        base_url=source.base_url,
+        subject_prefix=f"{source.name}:" if several else "",
+    )
 
 
 def study_hash(study: Study) -> str:
@@ -238,14 +277,7 @@ def _assemble(
     assembly = Assembly(landing, run_id, progress)
     found = sources_of(study, source)
     for settings, one in found:
-        context = Context.of(
-            _catalogue(study, settings),
-            now=int((moment + FUTURE).timestamp() * 1_000_000),
-            source=settings.name,
-            time_zone=settings.time_zone,
-            base_url=settings.base_url,
-            subject_prefix=f"{settings.name}:" if len(found) > 1 else "",
-        )
+        context = context_of(study, settings, now=moment, several=len(found) > 1)
         assembly.add(one, Kernel(context, run_id=run_id, nesting=study.limits.nesting))
     return assembly.settle()
 

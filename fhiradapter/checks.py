@@ -59,9 +59,12 @@ def _concepts(study: Study, catalogue: Catalogue) -> list[Finding]:
     named = {
         "progression.concept": [study.progression.concept],
         "biomarkers.concepts": study.biomarkers.concepts,
+        "vital_capacity.concepts": study.vital_capacity.concepts or [],
+        "survival.event_concepts": study.survival.event_concepts,
     }
     if study.treatment is not None:
         named["treatment.concept"] = [study.treatment.concept]
+        named["treatment.comparators"] = study.treatment.comparators
     found = [
         Finding(f"[{place.partition('.')[0]}]", f"{name!r} is no concept of concepts.csv or of the site file")
         for place, names in named.items()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fhiradapter.api import sources_of
 from fhiradapter.definitions.catalogue import load_catalogue
@@ -63,6 +64,8 @@ def site_entries(counts: list[CodeCount]) -> str:
 
 
 def _keys(table: str, rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    if table == "events":
+        rows = rows.filter(pc.not_equal(rows.column("kind"), "enrolment"))  # an arm has a name and no code
     columns = [rows.column(name).to_pylist() for name in ("source_code", "source_display")]
     nothing: list[Any] = [None] * rows.num_rows
     if table == "measurements":

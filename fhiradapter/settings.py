@@ -5,19 +5,22 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from fhiradapter.connection import LOOPBACK, Server
 from fhiradapter.errors import SettingsError
+from fhiradapter.section import Section
 
 DAYS_PER_MONTH = 30.4375  # UCUM mo: a Julian year of 365.25 days through 12
-
-
-class Section(BaseModel):
-    """A table of the study file: frozen, and an unknown setting is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class StudyCard(Section):
@@ -41,7 +44,7 @@ class Source(Section):
     """Where FHIR comes from."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "input"
-    kind: Literal["files"] = "files"
+    kind: Literal["files", "server"] = "files"
     path: Annotated[list[str], Field(description="Files, folders or globs, relative to the study file")] = []
     base_url: Annotated[
         str | None, Field(description="Absolute references below it are this source's own")
@@ -61,6 +64,20 @@ class Source(Section):
         Literal["STU3", "R4", "R4B", "R5"] | None,
         Field(description="Version that `map_resource` checks by; mapping tells versions apart by the data"),
     ] = None
+    server: Annotated[Server | None, Field(description='How the server is read; kind = "server" only')] = None
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "files":
+            if self.server is not None:
+                raise ValueError('a source of kind "files" has no [sources.server]; write kind = "server"')
+            return self
+        parts = urlsplit(self.base_url or "")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+            raise ValueError("a server needs base_url, such as https://ehr.example.org/fhir")
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            raise ValueError("base_url: http is for this machine alone; patient data need https")
+        return self
 
 
 class Limits(Section):
@@ -90,9 +107,20 @@ class Treatment(Section):
     """The product under study and when it is to be given; absent from a study without treatment."""
 
     concept: Annotated[str, Field(description="Product concept, as in the site overlay's [[products]]")]
+    comparators: Annotated[
+        list[str],
+        Field(
+            description="Concepts given in its place, such as placebo: their infusions follow the schedule "
+            "and set the first and last dose like the product's, and hold no cells"
+        ),
+    ] = []
     dose_cells: Annotated[float | None, Field(gt=0, description="Planned dose in cells")] = None
     schedule: list[ScheduleBlock] = []
     month: Literal["28_days", "30.4375_days", "calendar"] = "28_days"
+    course_gap_days: Annotated[
+        int | None,
+        Field(ge=1, description="More days between infusions begin a new course; null: from the schedule"),
+    ] = None
     excluded_kinds: Annotated[
         list[str], Field(description="Kinds of medication that the protocol forbids, as in concepts.csv")
     ] = []
@@ -118,6 +146,10 @@ class Progression(Section):
         Literal["mean", "first", "all"], Field(description="Several scores of one subject on one day")
     ] = "mean"
     both_cutting_items: Literal["flag_and_exclude_total", "prefer_5a", "max"] = "flag_and_exclude_total"
+    kings_no_region: Annotated[
+        Literal["stage_1", "none"],
+        Field(description="King's stage when points are lost, but in no region that the stages count"),
+    ] = "stage_1"
     provisional_status: Annotated[bool, Field(description="Use registered and preliminary results")] = False
 
     @model_validator(mode="after")
@@ -125,6 +157,27 @@ class Progression(Section):
         if self.before_start == "within_days" and self.before_within_days is None:
             raise ValueError('before_start = "within_days" needs before_within_days')
         return self
+
+
+class PlannedVisit(Section):
+    """A visit that the protocol plans, and how far from its day a value may still stand for it.
+
+    Without any, the planned infusions after the first are the visits, with windows halfway to the next.
+    """
+
+    label: Annotated[str, Field(min_length=1)]
+    day: Annotated[int, Field(ge=-36_500, le=36_500, description="Days from first dose, else first score")]
+    early_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    late_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
+
+def _labels_are_distinct(visits: list[PlannedVisit]) -> list[PlannedVisit]:
+    if len({visit.label for visit in visits}) < len(visits):
+        raise ValueError("two visits have the same label")
+    return visits
+
+
+Visits = Annotated[list[PlannedVisit], AfterValidator(_labels_are_distinct)]
 
 
 class Biomarkers(Section):
@@ -135,6 +188,62 @@ class Biomarkers(Section):
     compare: Annotated[
         Literal["last", "last_on_treatment"], Field(description="Value that is set against baseline")
     ] = "last"
+    visits: Visits = []
+
+
+class VitalCapacity(Section):
+    """Which series of vital capacity are analysed, and how."""
+
+    concepts: Annotated[
+        list[str] | None, Field(description="Not set: each concept of vital capacity that was measured")
+    ] = None
+    same_day: Annotated[
+        Literal["highest", "mean"], Field(description="Several values of one subject on one day")
+    ] = "highest"
+    compare: Annotated[
+        Literal["last", "last_on_treatment"], Field(description="Value that is set against baseline")
+    ] = "last"
+    visits: Visits = []
+
+
+class Survival(Section):
+    """What survival is counted from, and until what."""
+
+    origin: Annotated[
+        Literal["first_dose", "index", "first_score", "onset"],
+        Field(
+            description="Time 0; `index`: first dose, else first score. Without treatment `first_dose` means"
+            " the first score"
+        ),
+    ] = "first_dose"
+    event: Literal["death", "death_ventilation_tracheostomy"] = "death"
+    event_concepts: Annotated[
+        list[str], Field(description="Concepts that count beside death in the composite event")
+    ] = ["ventilator_dependence", "tracheostomy"]
+    event_terms: Annotated[list[str], Field(description="Terms that count as well, exact, any case")] = []
+    undated_death: Annotated[
+        Literal["at_last_contact", "exclude"], Field(description="A death without any date")
+    ] = "at_last_contact"
+    censoring: Annotated[
+        Literal["last_contact", "data_cut"],
+        Field(description="Until when those without the event count; `data_cut`: alive until then"),
+    ] = "last_contact"
+
+
+class Composite(Section):
+    """How function and survival are ranked together."""
+
+    common_time: Annotated[
+        Literal["carry_last", "interpolate"],
+        Field(description="A score at a day without a visit: the last one before, or between its neighbours"),
+    ] = "carry_last"
+    lost_before_death: Annotated[
+        Literal["survivor_wins", "tie"],
+        Field(description="A subject last seen alive before the other one died"),
+    ] = "survivor_wins"
+    within_months: Annotated[
+        float | None, Field(gt=0, description="Only deaths and scores until then; null: all of them")
+    ] = None
 
 
 class Safety(Section):
@@ -146,10 +255,38 @@ class Safety(Section):
     ] = 30
     symptom_qualified: Literal["worst", "best"] = "worst"
     infusion_reaction_hours: Annotated[float, Field(gt=0)] = 24
+    rescue_kinds: Annotated[
+        list[str], Field(description="Kinds of medication that may treat a reaction, as in concepts.csv")
+    ] = ["premedication"]
+    rescue_concepts: Annotated[list[str], Field(description="Further medication that may treat one")] = [
+        "methylprednisolone",
+        "prednisone",
+        "tocilizumab",
+    ]
     cytokine_release_days: Annotated[float, Field(gt=0)] = 14
     special_interest: Annotated[
         list[str], Field(description="Terms of special interest, exact, any case")
     ] = []
+
+
+class Store(Section):
+    """Where synced resources are kept."""
+
+    path: Annotated[str, Field(description="Folder, relative to the study file")] = "store"
+
+
+class Sync(Section):
+    """What a sync reads, and what it does afterwards."""
+
+    types: Annotated[list[str], Field(description="Resource types to read; empty: all that are mapped")] = []
+    reconcile_days: Annotated[
+        float, Field(ge=0, description="Days between full comparisons of ids and versions")
+    ] = 7
+    then: Annotated[
+        list[Literal["analyse", "report"]], Field(description="What to refresh after a sync")
+    ] = []
+    out: Annotated[str, Field(description="Folder of results.json and report.html")] = "results"
+    metrics: Annotated[str | None, Field(description="File for Prometheus' textfile collector")] = None
 
 
 class FollowUp(Section):
@@ -160,10 +297,36 @@ class FollowUp(Section):
 
 
 class Subjects(Section):
-    """Who belongs to the cohort."""
+    """Who belongs to the cohort, and in which arm."""
 
-    ids: Annotated[list[str], Field(description="Only these Patient ids; empty: everybody")] = []
-    arms: Annotated[dict[str, str], Field(description="Patient id -> arm")] = {}
+    ids: Annotated[
+        list[str],
+        Field(
+            description="Only these Patient ids, with several sources as 'source:id'; an id that was merged "
+            "into another means that one; empty: everybody"
+        ),
+    ] = []
+    arms: Annotated[
+        dict[str, str], Field(description="Patient id, as in `ids`, -> arm; goes before any ResearchSubject")
+    ] = {}
+    research_study: Annotated[
+        str | None,
+        Field(
+            description="The ResearchStudy whose ResearchSubjects give the arms, where there are several: "
+            "its id, reference or identifier; without it all of them count"
+        ),
+    ] = None
+    arm_by: Annotated[
+        Literal["actual", "assigned"],
+        Field(description="Arm followed before arm assigned, or the other way round (as randomised)"),
+    ] = "actual"
+    arm_names: Annotated[
+        dict[str, str], Field(description="Arm as sent, such as an id of R5, -> arm as it is to be called")
+    ] = {}
+    reference_arm: Annotated[
+        str | None,
+        Field(description="Arm that the others are compared with; without it the last by alphabet"),
+    ] = None
 
 
 class Statistics(Section):
@@ -183,10 +346,15 @@ class Study(Section):
     treatment: Treatment | None = None
     progression: Progression = Progression()
     biomarkers: Biomarkers = Biomarkers()
+    vital_capacity: VitalCapacity = VitalCapacity()
+    survival: Survival = Survival()
+    composite: Composite = Composite()
     safety: Safety = Safety()
     follow_up: FollowUp = FollowUp()
     statistics: Statistics = Statistics()
     limits: Limits = Limits()
+    store: Store = Store()
+    sync: Sync = Sync()
     folder: Annotated[Path, Field(description="Folder of the study file; paths start from it")] = Path()
 
     @field_validator("sources")
@@ -199,13 +367,28 @@ class Study(Section):
 
     def policies(self) -> dict[str, object]:
         """Every choice that a number depends on, by name as in the study file."""
-        sections = ("treatment", "progression", "biomarkers", "safety", "follow_up", "statistics")
+        sections = (
+            "treatment",
+            "progression",
+            "biomarkers",
+            "vital_capacity",
+            "survival",
+            "composite",
+            "safety",
+            "follow_up",
+            "statistics",
+        )
         dumped = self.model_dump(mode="json", include=set(sections))
         return {
             f"{section}.{name}": value
             for section in sections
             for name, value in (dumped[section] or {}).items()
-        } | {"days_per_month": DAYS_PER_MONTH}
+        } | {
+            "subjects.research_study": self.subjects.research_study,
+            "subjects.arm_by": self.subjects.arm_by,
+            "subjects.reference_arm": self.subjects.reference_arm,
+            "days_per_month": DAYS_PER_MONTH,
+        }
 
 
 def load_study(path: str | Path) -> Study:

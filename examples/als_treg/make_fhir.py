@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+import breathing
 import laboratory
 import people
 import scores
@@ -34,7 +35,7 @@ def administrations(subject: Subject) -> Iterable[Resource]:
 
 
 def observations(subject: Subject, totals: dict[int, int]) -> Iterable[Resource]:
-    """Scores, vital signs around the infusions, weights and blood; each kind has its own seeded chance."""
+    """Scores, vital signs, weights, blood and vital capacity; each kind has its own seeded chance."""
     yield from people.onset_observation(subject)
     yield from scores.assessments(subject, trajectories.items(subject, totals, SEED))
     chance = random.Random(f"{SEED} {subject.id} vital signs")
@@ -43,6 +44,7 @@ def observations(subject: Subject, totals: dict[int, int]) -> Iterable[Resource]
     yield from laboratory.weights(subject, random.Random(f"{SEED} {subject.id} weight"))
     yield from laboratory.results(subject, random.Random(f"{SEED} {subject.id} blood"))
     yield from (result for _, result in laboratory.neurofilament(subject))
+    yield from breathing.vital_capacity(subject, random.Random(f"{SEED} {subject.id} breathing"))
 
 
 def study() -> dict[str, list[Resource]]:

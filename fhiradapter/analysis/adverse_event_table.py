@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.data_cut import AFTER_CUT, after_cut
-from fhiradapter.analysis.days import earliest_day, latest_day
+from fhiradapter.analysis.days import earliest_day, is_partial, latest_day
 from fhiradapter.analysis.first_dose import side_of_first_dose
 from fhiradapter.analysis.treatment_emergence import treatment_emergent
 from fhiradapter.cohort.cohort import Cohort
@@ -27,11 +27,9 @@ WITHDRAWN = frozenset(
         "treatment stopped",
     }
 )
-# Terms of CTCAE and MedDRA, compared whole and without regard to case.
-INFUSION_REACTIONS = frozenset(
-    {"infusion related reaction", "infusion-related reaction", "infusion reaction"}
-)
-CYTOKINE_RELEASE = frozenset({"cytokine release syndrome"})
+# Terms of CTCAE and MedDRA, compared whole and without regard to case, hyphens and the width of blanks.
+INFUSION_REACTIONS = frozenset({"infusion related reaction", "infusion reaction"})
+CYTOKINE_RELEASE = frozenset({"cytokine release syndrome", "cytokine release syndrome (crs)"})
 
 NO_TERM = "(no term)"
 FROM_SEVERITY = "grade taken from severity"
@@ -53,8 +51,9 @@ def adverse_event_table(
     Columns: `row_id`, `subject_id`, `system`, `term`, `key` (term as it is compared), `grade` (Int64: as
     reported, else 5 with a fatal outcome, else mild, moderate, severe as 1, 2, 3), `fatal` (outcome fatal or
     grade 5), `severe` (grade >= 3, and every fatal one), `serious` (as the source says, and every fatal one),
-    `withdrawn`, `special`: bool, False where the source does not say; `related`, `treatment_emergent`
-    (nullable) and `flag`; `started_at`, `started_precision`.
+    `withdrawn`, `special`, `reaction` (infusion reaction), `cytokine_release`: bool, False where the source
+    does not say; `related`, `treatment_emergent` (nullable) and `flag`; `started_at`, `started_on` (local
+    day; missing when the date has no day), `started_precision`.
 
     Events that begin after the data cut are left out. One that began before it and ended in death after it is
     not fatal yet: a grade of 5 is then no grade.
@@ -62,7 +61,8 @@ def adverse_event_table(
     rows, notes = _events(cohort, study, timeline)
     grades, told = _grades(rows, study)
     term = rows["term"].fillna(rows["source_display"]).fillna(rows["source_code"]).fillna(NO_TERM).str.strip()
-    special = {name.strip().casefold() for name in study.safety.special_interest}
+    spelling = term.map(_spelling)
+    special = {_spelling(name) for name in study.safety.special_interest}
     table = grades.assign(
         row_id=rows["row_id"],
         subject_id=rows["subject_id"],
@@ -73,8 +73,11 @@ def adverse_event_table(
         serious=(rows["serious"].fillna(False) | grades["fatal"]).astype(bool),
         related=rows["related"].astype("boolean"),
         withdrawn=rows["action"].map(_code).isin(WITHDRAWN),
-        special=term.str.casefold().isin(special | INFUSION_REACTIONS | CYTOKINE_RELEASE),
+        reaction=spelling.isin(INFUSION_REACTIONS),
+        cytokine_release=spelling.isin(CYTOKINE_RELEASE),
+        special=spelling.isin(special | INFUSION_REACTIONS | CYTOKINE_RELEASE),
         started_at=rows["started_at"],
+        started_on=rows["started_on"].mask(is_partial(rows["started_precision"])),
         started_precision=rows["started_precision"],
     )
     table = table.join(_emergence(rows, table, study, timeline))
@@ -123,6 +126,11 @@ def _grades(rows: pd.DataFrame, study: Study) -> tuple[pd.DataFrame, dict[str, i
         FROM_SEVERITY: int((reported.isna() & ~from_outcome & severity.notna()).sum()),
         NO_GRADE: int(grade.isna().sum()),
     }
+
+
+def _spelling(term: str) -> str:
+    """Return a term as terms of special interest are compared."""
+    return " ".join(term.casefold().replace("-", " ").split())
 
 
 def _code(text: object) -> str:

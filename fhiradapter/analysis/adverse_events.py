@@ -43,6 +43,7 @@ class AdverseEvents:
     terms: tuple[Term, ...]
     dose_limiting: DoseLimiting | None
     notes: dict[str, int]
+    table: pd.DataFrame  # every event that counts, as from `adverse_event_table`
 
 
 def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> AdverseEvents:
@@ -65,7 +66,9 @@ def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
     confidence = study.statistics.confidence
     if study.treatment is None:
         overview = _overview(table, n=len(timeline), first_line=ANY, confidence=confidence, years=None)
-        return AdverseEvents(overview=overview, terms=_terms(table), dose_limiting=None, notes=notes)
+        return AdverseEvents(
+            overview=overview, terms=_terms(table), dose_limiting=None, notes=notes, table=table
+        )
     treated = timeline.index[timeline["doses"].gt(0)]
     emergent = table.loc[
         table["treatment_emergent"].fillna(False).astype(bool) & table["subject_id"].isin(treated)
@@ -80,7 +83,11 @@ def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
     infusions = infusions.loc[~after_cut(infusions, study.follow_up.data_cut)]
     dose_limiting, undecided = derive_dose_limiting(table, infusions, study)
     return AdverseEvents(
-        overview=overview, terms=_terms(emergent), dose_limiting=dose_limiting, notes=notes | undecided
+        overview=overview,
+        terms=_terms(emergent),
+        dose_limiting=dose_limiting,
+        notes=notes | undecided,
+        table=table,
     )
 
 
@@ -95,7 +102,8 @@ def person_years(timeline: pd.DataFrame, *, window_days: int | None) -> float:
     """
     until = timeline["last_contact_on"]
     if window_days is not None:
-        until = until.clip(upper=timeline["last_dose_on"] + np.timedelta64(window_days, "D"))
+        end = timeline["last_dose_on"] + np.timedelta64(window_days, "D")
+        until = until.mask(end.lt(until), end)
     days = days_between(until, timeline["first_dose_on"]) + 1
     return float(np.nansum(np.maximum(days, 0))) / DAYS_PER_YEAR
 

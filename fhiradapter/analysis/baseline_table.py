@@ -1,9 +1,11 @@
 """The baseline table: one line per characteristic."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from fhiradapter.analysis.measured_series import UNSPECIFIED
 from fhiradapter.analysis.score_items import TOTAL
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Biomarker, CharacteristicRow, Spread
@@ -51,10 +53,13 @@ def _rows(
     yield _number("months since onset", people["months_since_onset"], unit="months")
     if rating:
         yield _number("delta-FS", people["delta_fs"], unit="points/month")
+    kinds = Counter((biomarker.concept, biomarker.matrix) for biomarker in biomarkers.values())
     for key, biomarker in biomarkers.items():
         baseline = {value.subject_id: value.value for value in biomarker.series if value.is_baseline}
         values = pd.Series(baseline, dtype=float).reindex(people.index)
         name = f"{biomarker.concept}:{biomarker.matrix}" if biomarker.matrix else key
+        if kinds[biomarker.concept, biomarker.matrix] > 1:
+            name = f"{biomarker.concept}:{biomarker.matrix or UNSPECIFIED}:{biomarker.method or UNSPECIFIED}"
         yield _number(f"{name} at baseline", values, unit=biomarker.unit)
 
 

@@ -35,13 +35,16 @@ def check_concomitant(
     An administration counts when it was completed, is in progress or was stopped; one that runs over days
     counts when any of them is inside, and one in progress runs on. A date without a day counts when it can be
     inside; the finding then has no day. One without any date cannot be placed and is counted as undated.
-    Unmapped ones could be anything: they are counted too. What begins after the data cut is not looked at.
+    Unmapped ones could be anything: they are counted too. What begins after the data cut is not looked at and
+    is counted as such.
     """
     rows = cohort.exposures
-    rows = rows.loc[~after_cut(rows, data_cut)]
     window = timeline[["first_dose_on", "last_dose_on"]].dropna()
     place = window.index.get_indexer(pd.Index(rows["subject_id"]))
-    rows = rows.loc[(place >= 0) & rows["status"].isin(GIVEN) & ~rows["concept"].eq(treatment.concept)]
+    studied = [treatment.concept, *treatment.comparators]
+    rows = rows.loc[(place >= 0) & rows["status"].isin(GIVEN) & ~rows["concept"].isin(studied)]
+    late = after_cut(rows, data_cut)
+    rows = rows.loc[~late]
     window = window.reindex(rows["subject_id"])
     opens = window["first_dose_on"].to_numpy() + np.timedelta64(treatment.excluded_from_days, "D")
     closes = window["last_dose_on"].to_numpy() + np.timedelta64(treatment.excluded_to_days, "D")
@@ -76,4 +79,5 @@ def check_concomitant(
             )
         ),
         unknown_kinds=tuple(name for name in treatment.excluded_kinds if name not in known_kinds),
+        after_cut_administrations=int(late.sum()),
     )

@@ -62,6 +62,7 @@ def _source(cohort: Cohort, timeline: pd.DataFrame, name: str) -> Coverage:
     table, column, chosen = SOURCES[name]
     account = cohort.accounting.get(name.partition(" ")[0])
     rows = cohort.frame(table)
+    rows = rows[[name for name in ("row_id", "subject_id", "kind", column) if name in rows]]
     rows = rows.loc[chosen(rows) & rows["subject_id"].isin(timeline.index)]
     days = rows[column]
     days = days[days < LATEST_POSSIBLE]

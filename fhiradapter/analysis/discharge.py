@@ -13,7 +13,8 @@ NO_ENCOUNTER = ("cancelled", "entered-in-error")
 def same_day_discharge(infusions: pd.DataFrame, cohort: Cohort) -> pd.Series:
     """Return True where the infusion's encounter starts and ends on one local day, as a nullable boolean.
 
-    Missing where the infusion names no encounter, the encounter was not read, or its start or end has no day.
+    Missing where the infusion names no encounter, the encounter was not read, its start or end has no day, or
+    it ends before it starts.
     `infusions` (n rows) needs `subject_id` and `encounter_id`; the result has its index.
     """
     encounters = cohort.encounters
@@ -24,6 +25,7 @@ def same_day_discharge(infusions: pd.DataFrame, cohort: Cohort) -> pd.Series:
         & ~is_partial(encounters["ended_precision"])
         & ~encounters["status"].isin(NO_ENCOUNTER)
         & encounters["encounter_id"].notna()
+        & encounters["ended_on"].ge(encounters["started_on"])
     ]
     known = encounters.drop_duplicates(["subject_id", "encounter_id"], keep="last")
     joined = infusions[["subject_id", "encounter_id"]].merge(

@@ -32,8 +32,7 @@ def derive_dose_limiting(
     if study.treatment is None:
         return None, {}
     hours, days = study.safety.infusion_reaction_hours, study.safety.cytokine_release_days
-    reaction = table["key"].isin(INFUSION_REACTIONS)
-    release = table["key"].isin(CYTOKINE_RELEASE)
+    reaction, release = table["reaction"], table["cytokine_release"]
     ungraded = release & table["grade"].isna()
     cytokine = release & table["severe"]
     since = hours_since_infusion(table, infusions)
@@ -62,7 +61,7 @@ def derive_dose_limiting(
         f"An infusion reaction of any grade that starts within {hours:g} hours of the start of an infusion; "
         f"or a death related to the product; or a cytokine release syndrome of grade 3 or more that "
         f"starts within {days:g} days of the start of an infusion. "
-        f"Terms that count, compared whole and in any case: {terms}."
+        f"Terms that count, compared whole, in any case, with or without hyphens: {terms}."
     )
     result = DoseLimiting(
         n=int(found["subject_id"].nunique()),

@@ -11,9 +11,11 @@ import pandas as pd
 
 from fhiradapter.analysis.adherence import TIMINGS, UNDATED, UNPLANNED, Adherence, derive_adherence
 from fhiradapter.analysis.concomitant import check_concomitant
+from fhiradapter.analysis.courses import derive_courses
 from fhiradapter.analysis.data_cut import AFTER_CUT, after_cut
 from fhiradapter.analysis.days import as_dates, is_partial
 from fhiradapter.analysis.discharge import count_discharges, same_day_discharge
+from fhiradapter.analysis.infusion_duration import infusion_minutes, summarise_durations
 from fhiradapter.analysis.infusions import excluded_administrations, given_infusions, missed_infusions
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Exposure, Infusion, SubjectExposure
@@ -34,7 +36,7 @@ def derive_exposure(
     Dose intensity = 100 x given / planned, in cells where the study plans a dose, else in infusions; planned
     are all the visits of the schedule. A subject with an infusion whose cells are not known has no total of
     cells: `cells["infusions_without_cells"]` counts these infusions. Medians are over subjects with an
-    infusion.
+    infusion. Courses are those of `derive_courses`, minutes those of `infusion_minutes`.
     """
     treatment = study.treatment
     if treatment is None:
@@ -52,6 +54,9 @@ def derive_exposure(
     not_done = not_done.loc[~after_cut(not_done, cut)].reset_index(drop=True)
     adherence = derive_adherence(given, not_done, timeline, study)
     subjects = _subjects(given, adherence, timeline, planned_cells=treatment.dose_cells, not_done=not_done)
+    courses = derive_courses(given, treatment, timeline.index)
+    subjects["courses"] = courses.number
+    minutes = infusion_minutes(given)
     treated = subjects.loc[subjects["infusions"].gt(0)]
     same_day = same_day_discharge(given, cohort)
     counts = {timing: int(adherence.subjects[timing].sum()) for timing in TIMINGS}
@@ -70,15 +75,20 @@ def derive_exposure(
             "median": _number(treated["cells"].median()),
             "total": _number(given["cells"].sum(min_count=1)),
             "median_of_infusions": _number(given["cells"].median()),
-            "infusions_without_cells": float(given["cells"].isna().sum()),
+            "infusions_without_cells": float((given["cells"].isna() & ~given["comparator"]).sum()),
         },
         dose_intensity_percent={"median": _number(treated["dose_intensity_percent"].median())},
         adherence=counts,
         excluded=excluded,
         subjects=_subject_rows(subjects),
-        timeline=_timeline_rows(adherence, same_day, timeline),
+        timeline=_timeline_rows(adherence, same_day, minutes, timeline),
         concomitant=check_concomitant(cohort, treatment, timeline, kinds=kinds, data_cut=cut),
         discharge=count_discharges(same_day),
+        course_gap_days=courses.gap_days,
+        courses=courses.rows,
+        interruptions=courses.interruptions,
+        undated_infusions=int(given["started_on"].isna().sum()),
+        duration=summarise_durations(given, minutes),
     )
 
 
@@ -113,7 +123,11 @@ def _subjects(
     planned = subjects["planned"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     amount = subjects["infusions"].to_numpy(dtype=float)
     if planned_cells is not None:
-        amount, planned = subjects["cells"].to_numpy(dtype=float), planned * planned_cells
+        # A comparator holds no cells: who got nothing else is counted in infusions.
+        compared = given["comparator"].groupby(given["subject_id"], sort=False).all()
+        alone = compared.reindex(subjects.index).eq(True).to_numpy()
+        amount = np.where(alone, amount, subjects["cells"].to_numpy(dtype=float))
+        planned = np.where(alone, planned, planned * planned_cells)
     subjects["dose_intensity_percent"] = 100 * amount / planned
     return subjects
 
@@ -136,17 +150,22 @@ def _subject_rows(subjects: pd.DataFrame) -> tuple[SubjectExposure, ...]:
             late=int(row["late"]),
             missed=int(row["missed"]),
             additional=int(row["additional"]),
+            courses=_whole(row["courses"]),
         )
         for subject, row in zip(subjects.index, subjects.to_dict("records"), strict=True)
     )
 
 
-def _timeline_rows(adherence: Adherence, same_day: pd.Series, timeline: pd.DataFrame) -> tuple[Infusion, ...]:
+def _timeline_rows(
+    adherence: Adherence, same_day: pd.Series, minutes: pd.Series, timeline: pd.DataFrame
+) -> tuple[Infusion, ...]:
     """Return every infusion, given or not done, by subject and day, for the swimmer plot."""
     rows = pd.concat(
         [
-            adherence.given.assign(same_day=same_day),
-            adherence.not_done.assign(same_day=pd.Series(pd.NA, adherence.not_done.index, dtype="boolean")),
+            adherence.given.assign(same_day=same_day, minutes=minutes),
+            adherence.not_done.assign(
+                same_day=pd.Series(pd.NA, adherence.not_done.index, dtype="boolean"), minutes=np.nan
+            ),
         ],
         ignore_index=True,
     ).sort_values(["subject_id", "started_at", "row_id"], kind="stable")
@@ -167,8 +186,9 @@ def _timeline_rows(adherence: Adherence, same_day: pd.Series, timeline: pd.DataF
             timing=timing,
             same_day_discharge=None if home is None else bool(home),
             notes=notes,
+            minutes=ran,
         )
-        for subject, row_id, status, started_on, day, months, cells, visit, timing, home, notes in zip(
+        for subject, row_id, status, started_on, day, months, cells, visit, timing, home, notes, ran in zip(
             rows["subject_id"],
             rows["row_id"],
             rows["status"],
@@ -180,6 +200,7 @@ def _timeline_rows(adherence: Adherence, same_day: pd.Series, timeline: pd.DataF
             rows["timing"],
             _numbers(rows["same_day"]),
             rows["notes"],
+            _numbers(rows["minutes"]),
             strict=True,
         )
     )

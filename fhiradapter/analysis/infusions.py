@@ -22,6 +22,7 @@ NO_DATE_NOTE = "no start"
 SAME_DAY_NOTE = "another infusion on the same local day"
 
 NOT_DONE_NOTE = "not given"
+SYSTEM = r"^[A-Za-z][A-Za-z0-9+.-]*:\S*\|"  # the URI of 'system|code'
 
 COLUMNS = (
     "subject_id",
@@ -36,6 +37,8 @@ COLUMNS = (
     "encounter_id",
     "notes",
     "started_precision",
+    "comparator",
+    "ended_precision",
 )
 
 
@@ -45,13 +48,14 @@ def given_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
     A dose is an administration of `study.treatment.concept` that was completed, or that was stopped after
     some of it had been given. Doses of one subject that start at the same moment are one infusion recorded
     more than once: a completed record is preferred, then one with cells, then the first. Dates of a month or
-    a year may belong to several infusions, so these are never taken for the same one.
+    a year may belong to several infusions, so these are never taken for the same one. Administrations of
+    `study.treatment.comparators`, such as placebo, are doses as well, without cells.
 
     Columns: `subject_id`, `row_id`, `status` (completed or stopped), `started_at` and `ended_at` (UTC,
     earliest moment that fits), `started_on` and `ended_on` (local day; missing when the date has no day),
     `cells` (NaN when the dose is not known in cells), `interrupted` (bool), `encounter_id`, `notes` (tuple
-    of sentences), `started_precision`. A study without treatment has none: the frame is empty with the same
-    columns and types.
+    of sentences), `started_precision`, `comparator` (bool, True for a comparator),
+    `ended_precision`. A study without treatment has none: the frame is empty with the same columns and types.
 
     >>> from datetime import date, datetime, timezone
     >>> study = Study.model_validate({"study": {"id": "x", "title": "x"}, "treatment": {"concept": "cells"}})
@@ -64,11 +68,11 @@ def given_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
     rows = _administrations(cohort, study)
     given = rows.loc[rows["verdict"].eq("")]
     given = given.sort_values(["subject_id", "started_at", "row_id"], kind="stable", na_position="last")
-    cells = given["dose_cells"]
+    cells = given["dose_cells"].mask(given["comparator"])
     notes = marks(
         {
             INTERRUPTED_NOTE: given["interrupted"],
-            NO_CELLS_NOTE: cells.isna(),
+            NO_CELLS_NOTE: cells.isna() & ~given["comparator"],
             NO_DATE_NOTE: given["started_at"].isna(),
             PARTIAL_DATE_NOTE: given["started_at"].notna() & given["started_on"].isna(),
             SAME_DAY_NOTE: given["started_on"].notna()
@@ -87,7 +91,8 @@ def missed_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
     rows = _administrations(cohort, study)
     missed = rows.loc[rows["status"].eq(NOT_DONE) & rows["subject_id"].notna()]
     missed = missed.sort_values(["subject_id", "started_at", "row_id"], kind="stable", na_position="last")
-    reasons = missed["status_reason"].fillna("")
+    # A bare code is told without the address of its system, which says nothing to a reader.
+    reasons = missed["status_reason"].fillna("").str.replace(SYSTEM, "reason code ", regex=True)
     sentences = (NOT_DONE_NOTE + ": " + reasons).where(reasons.ne(""), NOT_DONE_NOTE)
     notes = pd.Series([(sentence,) for sentence in sentences], index=missed.index, dtype=object)
     missed = missed.assign(cells=np.nan, notes=notes)
@@ -110,8 +115,8 @@ def excluded_administrations(cohort: Cohort, study: Study, population: pd.Index)
 def _administrations(cohort: Cohort, study: Study) -> pd.DataFrame:
     """Return the product's administrations; `verdict` is why a row is no dose, empty for a dose."""
     rows = cohort.exposures
-    concept = study.treatment.concept if study.treatment else None
-    rows = rows.loc[rows["concept"].eq(concept) if concept is not None else np.zeros(len(rows), dtype=bool)]
+    concepts = [study.treatment.concept, *study.treatment.comparators] if study.treatment else []
+    rows = rows.loc[rows["concept"].isin(concepts)]
     status = rows["status"].fillna(NO_STATUS)
     stopped = status.eq(STOPPED)
     # Some of the product was given when an amount above zero is recorded, in whatever unit.
@@ -122,6 +127,7 @@ def _administrations(cohort: Cohort, study: Study) -> pd.DataFrame:
     without_day = is_partial(rows["started_precision"])
     rows = rows.assign(
         status=status,
+        comparator=rows["concept"].isin(study.treatment.comparators if study.treatment else []),
         started_on=rows["started_on"].mask(without_day),
         ended_on=rows["ended_on"].mask(is_partial(rows["ended_precision"])),
         interrupted=rows["interrupted"].fillna(False).astype(bool) | stopped,

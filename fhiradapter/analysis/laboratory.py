@@ -1,5 +1,7 @@
 """Laboratory grades before and after the first dose."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -26,24 +28,35 @@ HEALTHY_SIDE = {"low": (">", ">="), "high": ("<", "<=")}
 SICK_SIDE = {"low": ("<", "<="), "high": (">", ">=")}
 
 
-def derive_lab_shifts(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tuple[LabShift, ...]:
-    """Return for each test and direction the baseline grade against the worst grade after it, in subjects.
+@dataclass(frozen=True)
+class GradedLaboratory:
+    """Graded values of treated subjects: `baseline` and `later` have a row per value and direction."""
+
+    tests: pd.DataFrame
+    baseline: pd.DataFrame
+    later: pd.DataFrame
+
+
+def grade_laboratory(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> GradedLaboratory | None:
+    """Return the graded values around the first dose, None for a study without treatment.
 
     `timeline` is indexed by subject_id with `first_dose_on`, `first_dose_at` and `first_dose_precision`.
     Baseline is the last usable value at or before the first dose; a value of that day without a time of day
-    is taken as before it. The baseline itself is graded by the reference range. Worst is the highest grade
-    of a later value; when some could be graded, the others are left aside. `grade_shift` is {baseline
-    grade: {worst grade: subjects}} over the subjects with a later value, in grades "0" to "4", "not
-    gradable" and (as baseline) "no baseline"; `not_gradable` counts those without any graded later value;
-    `treatment_emergent` those whose worst grade exceeds a known baseline grade. A value with a comparator
-    is graded when every value that it allows has one grade. A study without treatment has no first dose and
-    no shifts.
+    is taken as before it. The baseline itself is graded by the reference range. A value with a comparator
+    is graded when every value that it allows has one grade. Rows have `subject_id`, `concept`, `direction`,
+    `term`, `row_id`, `on`, `value`, `comparator`, `unit` and `grade` (Int64, missing when not gradable).
     """
     if study.treatment is None:
-        return ()
+        return None
     criteria = read_grading(study.safety.ctcae_version)
     tests = graded_tests(criteria)
-    rows, _ = usable_measurements(cohort, study, set(tests["concept"]), timeline.index)
+    rows, _ = usable_measurements(
+        cohort,
+        study,
+        set(tests["concept"]),
+        timeline.index,
+        columns=["unit", "range_low", "range_high", "comparator"],
+    )
     side = side_of_first_dose(
         rows["subject_id"],
         on=rows["on"],
@@ -62,10 +75,27 @@ def derive_lab_shifts(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> t
     other_unit = later["unit"].fillna("").ne(later["baseline_unit"].fillna(""))
     later["baseline_value"] = later["baseline_value"].mask(other_unit)
     later["baseline_above_range"] = later["baseline_above_range"].mask(other_unit)
-    before = (
-        _graded(baseline, tests, study, criteria).groupby([*keys, "direction"], sort=False)["grade"].max()
+    return GradedLaboratory(
+        tests=tests,
+        baseline=_graded(baseline, tests, study, criteria),
+        later=_graded(later, tests, study, criteria),
     )
-    after = _graded(later, tests, study, criteria).groupby([*keys, "direction"], sort=False)["grade"].max()
+
+
+def derive_lab_shifts(graded: GradedLaboratory | None) -> tuple[LabShift, ...]:
+    """Return for each test and direction the baseline grade against the worst grade after it, in subjects.
+
+    Worst is the highest grade of a later value; when some could be graded, the others are left aside.
+    `grade_shift` is {baseline grade: {worst grade: subjects}} over the subjects with a later value, in grades
+    "0" to "4", "not gradable" and (as baseline) "no baseline"; `not_gradable` counts those without any graded
+    later value; `treatment_emergent` those whose worst grade exceeds a known baseline grade. A study without
+    treatment has no first dose and no shifts.
+    """
+    if graded is None:
+        return ()
+    tests, keys = graded.tests, ["subject_id", "concept", "direction"]
+    before = graded.baseline.groupby(keys, sort=False)["grade"].max()
+    after = graded.later.groupby(keys, sort=False)["grade"].max()
     shifts = pd.DataFrame({"worst": after.fillna(UNGRADED)}).join(before.fillna(UNGRADED).rename("baseline"))
     shifts["baseline"] = shifts["baseline"].fillna(MISSING)
     counts = shifts.reset_index().groupby(["concept", "direction", "baseline", "worst"], sort=True).size()
@@ -111,8 +141,8 @@ def _baseline_columns(baseline: pd.DataFrame) -> pd.DataFrame:
 
 def _graded(rows: pd.DataFrame, tests: pd.DataFrame, study: Study, criteria: GradingTable) -> pd.DataFrame:
     """Return each value once per direction of its test, with its grade."""
-    columns = ["subject_id", "concept", "value", "unit", "range_low", "range_high", "comparator"]
-    given = rows.reindex(columns=[*columns, "baseline_value", "baseline_above_range"]).astype(
+    columns = ["subject_id", "concept", "row_id", "on", "value", "unit", "range_low", "range_high"]
+    given = rows.reindex(columns=[*columns, "comparator", "baseline_value", "baseline_above_range"]).astype(
         {"baseline_value": "float64", "baseline_above_range": "boolean"}
     )
     wide = given.merge(tests, on="concept", how="inner").reset_index(drop=True)

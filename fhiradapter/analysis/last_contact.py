@@ -24,15 +24,17 @@ def derive_last_contact(
 ) -> pd.Series:
     """Return the last day with a dated measurement, exposure, encounter or event, by subject id.
 
-    Days after the data cut, after the death (`death_on`, by subject id) and after the day they were recorded
-    on do not count; where death is known, nothing later than its day is returned. Missing when there is no
-    such day.
+    An enrolment is an entry in a register and no contact. Days after the data cut, after the death
+    (`death_on`, by subject id) and after the day they were recorded on do not count; where death is known,
+    nothing later than its day is returned. Missing when there is no such day.
     """
     latest = pd.Series(pd.NaT, index=population, dtype=DAY)
     cut = pd.Timestamp(study.follow_up.data_cut) if study.follow_up.data_cut else OPEN_ENDED
     for table, columns in DAYS.items():
         rows = members(cohort.frame(table), population)
         rows = rows.loc[~rows["status"].isin(NOT_SEEN)]
+        if table == "events":
+            rows = rows.loc[~rows["kind"].eq("enrolment")]
         recorded = (rows["last_updated"] + CLOCK_TOLERANCE).dt.tz_localize(None)
         limit = of_subject(death_on, rows["subject_id"])
         for column in columns:

@@ -12,6 +12,8 @@ FloatArray = npt.NDArray[np.float64]
 # Resampled means are computed in pieces of this many values, 16 MB.
 PIECE = 2_000_000
 
+ONE_SUBJECT = "only one subject, so no interval"
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -40,6 +42,15 @@ def estimate_mean(values: FloatArray, *, confidence: float) -> Mean:
     se = sd / float(np.sqrt(n))
     margin = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * se
     return Mean(n, mean, sd, se, (mean - margin, mean + margin))
+
+
+def why_no_interval(n: int, *, nobody: str) -> str | None:
+    """Return why a mean over n subjects has no interval, or is not there; None when it has one.
+
+    >>> why_no_interval(0, nobody="no subject with a baseline"), why_no_interval(2, nobody="")
+    ('no subject with a baseline', None)
+    """
+    return nobody if n == 0 else ONE_SUBJECT if n == 1 else None
 
 
 def bootstrap_mean(

@@ -176,7 +176,7 @@ def _estimate(
     return MixedModel(
         names=statistics.names,
         coefficients=_without_rounding(profile.fixed_basis @ found.coefficients + offset, statistics),
-        standard_errors=np.sqrt(np.diag(covariance)),
+        standard_errors=np.sqrt(np.maximum(np.diag(covariance), 0.0)),  # no spread: rounding below 0
         covariance=covariance,
         random_sd=np.sqrt(np.diag(random_covariance)),
         random_correlation=correlation(random_covariance),

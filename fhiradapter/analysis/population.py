@@ -1,5 +1,7 @@
 """The persons that a study counts."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from fhiradapter.cohort.cohort import Cohort
@@ -9,10 +11,10 @@ FACTS = ("exposures", "measurements", "events", "encounters")
 
 
 def study_population(cohort: Cohort, study: Study) -> pd.Index:
-    """Return the subject ids, sorted: all that have a row in a table, or `study.subjects.ids` only.
+    """Return the subject ids, sorted: all that have a row in a table, or those of `study.subjects.ids` only.
 
     A Patient that was merged into another is no person of its own. A person who has measurements but no
-    Patient resource is one.
+    Patient resource is one; one who is only enrolled, perhaps in another study, is not.
 
     >>> study = Study.model_validate({"study": {"id": "x", "title": "x"}})
     >>> rows = [{"subject_id": "b"}, {"subject_id": "old", "replaced_by": "Patient/b"}]
@@ -20,17 +22,73 @@ def study_population(cohort: Cohort, study: Study) -> pd.Index:
     >>> study_population(cohort, study).tolist()
     ['a', 'b']
     """
-    people = cohort.subjects[["subject_id", "replaced_by"]]
-    merged = people["replaced_by"].notna()
-    found = [cohort.frame(table)["subject_id"] for table in FACTS] + [people.loc[~merged, "subject_id"]]
-    ids = pd.Index(pd.concat([part.drop_duplicates() for part in found]).dropna().unique())
-    survivors = people["replaced_by"].astype("str").str.replace(r"^.*/", "", regex=True)
-    gone = people.loc[merged & survivors.ne(people["subject_id"]), "subject_id"].dropna()
-    ids = ids.difference(pd.Index(gone[~gone.isin(people.loc[~merged, "subject_id"])].unique()))
+    ids = _persons(cohort)
     if study.subjects.ids:
-        ids = ids[ids.isin(study.subjects.ids)]
+        ids = ids[ids.isin(named_subjects(cohort, study.subjects.ids).dropna())]
     population: pd.Index = pd.Index(sorted(ids.tolist()), name="subject_id", dtype="str")
     return population
+
+
+def named_subjects(cohort: Cohort, names: Iterable[str]) -> pd.Series:
+    """Return the subject id that each name of a study file means, indexed by name; missing for nobody.
+
+    A name is a Patient id, with several sources 'source:id'. Without its source it means the one person who
+    has that id; where several sources have it, it means nobody. The source of a cohort of one source may be
+    named too. An id that was merged into another means the person who survives.
+
+    >>> rows = [{"subject_id": "a:1"}, {"subject_id": "a:2", "replaced_by": "a:1"}, {"subject_id": "b:1"}]
+    >>> cohort = Cohort.from_rows({"subjects": [{**row, "source": row["subject_id"][0]} for row in rows]})
+    >>> named_subjects(cohort, ["b:1", "2", "1", "7"]).tolist()
+    ['b:1', 'a:1', nan, nan]
+    """
+    names = list(dict.fromkeys(names))
+    people = cohort.subjects[["subject_id", "source", "replaced_by"]].dropna(subset="subject_id")
+    facts = [cohort.frame(table)[["subject_id", "source"]] for table in FACTS]
+    known = pd.concat([people[["subject_id", "source"]], *facts], ignore_index=True)
+    known = known.dropna(subset="subject_id").drop_duplicates().astype("str")
+    parts = known["subject_id"].str.extract(r"^([^:]*):(.*)$")
+    bare = parts[1].where(parts[0].eq(known["source"]), known["subject_id"])
+    meanings = pd.concat(
+        [
+            pd.DataFrame({"name": known["subject_id"], "subject_id": known["subject_id"], "rank": 0}),
+            pd.DataFrame(
+                {"name": known["source"] + ":" + bare, "subject_id": known["subject_id"], "rank": 1}
+            ),
+            pd.DataFrame({"name": bare, "subject_id": known["subject_id"], "rank": 2}),
+        ]
+    )
+    meanings = meanings.loc[meanings["name"].isin(names)]
+    survivors = people["replaced_by"].astype("str").str.replace(r"^.*/", "", regex=True)
+    into = survivors.set_axis(people["subject_id"]).dropna()
+    into = into[~into.index.duplicated()]
+    person = meanings["subject_id"].map(into).astype("str").fillna(meanings["subject_id"])
+    meanings = meanings.assign(person=person).sort_values("rank", kind="stable")
+    best = meanings.loc[meanings["rank"].eq(meanings.groupby("name")["rank"].transform("min"))]
+    best = best.drop_duplicates(["name", "person"])
+    clear = best.loc[~best["name"].duplicated(keep=False)].set_index("name")["person"]
+    return clear.astype("str").reindex(pd.Index(names, dtype="str"))
+
+
+def unmatched_names(cohort: Cohort, study: Study) -> tuple[str, ...]:
+    """Return sentences on the Patient ids of the study file that mean nobody, and on arms that disagree."""
+    told = []
+    for setting, names in (("ids", study.subjects.ids), ("arms", list(study.subjects.arms))):
+        meant = named_subjects(cohort, names)
+        if lost := sorted(meant.index[meant.isna()]):
+            ids = "Patient id" if len(lost) == 1 else "Patient ids"
+            told.append(
+                f"subjects.{setting} of the study file lists {len(lost)} {ids} that nothing was received of, "
+                f"or that several sources have: {', '.join(lost)}."
+            )
+    arms = pd.Series(study.subjects.arms, dtype="str")
+    meant = named_subjects(cohort, study.subjects.arms)
+    several = arms.groupby(meant).nunique().gt(1)
+    if several.any():
+        told.append(
+            f"subjects.arms of the study file gives several arms to {', '.join(several.index[several])} "
+            "through ids that were merged: the one under the surviving id counts, else the first."
+        )
+    return tuple(told)
 
 
 def members(rows: pd.DataFrame, population: pd.Index) -> pd.DataFrame:
@@ -45,3 +103,17 @@ def of_subject(per_subject: pd.Series, subject_id: pd.Series) -> pd.Series:
     [1.5, nan]
     """
     return per_subject.reindex(pd.Index(subject_id)).set_axis(subject_id.index)
+
+
+def _persons(cohort: Cohort) -> pd.Index:
+    """Return the ids of all persons, without those that were merged into another."""
+    people = cohort.subjects[["subject_id", "replaced_by"]]
+    merged = people["replaced_by"].notna()
+    facts = {table: cohort.frame(table) for table in FACTS}
+    facts["events"] = facts["events"].loc[~facts["events"]["kind"].eq("enrolment")]
+    found = [rows["subject_id"] for rows in facts.values()] + [people.loc[~merged, "subject_id"]]
+    ids = pd.Index(pd.concat([part.drop_duplicates() for part in found]).dropna().unique())
+    survivors = people["replaced_by"].astype("str").str.replace(r"^.*/", "", regex=True)
+    gone = people.loc[merged & survivors.ne(people["subject_id"]), "subject_id"].dropna()
+    persons: pd.Index = ids.difference(pd.Index(gone[~gone.isin(people.loc[~merged, "subject_id"])].unique()))
+    return persons

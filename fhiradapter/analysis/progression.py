@@ -9,7 +9,7 @@ from fhiradapter.analysis.marks import marks
 from fhiradapter.analysis.period_model import CONTRASTS, fit_period_model
 from fhiradapter.analysis.period_slopes import paired_contrast, subject_slopes, summarise_periods
 from fhiradapter.analysis.periods import lies_in, months_from_origin, period_names, time_origin
-from fhiradapter.analysis.population import members, of_subject
+from fhiradapter.analysis.population import members, of_subject, unmatched_names
 from fhiradapter.analysis.progression_cautions import cautions
 from fhiradapter.analysis.score_items import TOTAL
 from fhiradapter.analysis.scores import Scores, derive_scores
@@ -67,7 +67,7 @@ def derive_progression(
         by_subject_rows=_subject_slopes(lines),
         scores=_scores(placed, names),
         score_notes=derived.notes | {reason: count for reason, count in more.items() if count},
-        cautions=cautions(study, timeline, lines, contrasts, model),
+        cautions=cautions(study, timeline, lines, contrasts, model, unmatched=unmatched_names(cohort, study)),
     )
 
 

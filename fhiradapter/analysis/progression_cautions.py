@@ -33,8 +33,9 @@ def cautions(
     lines: pd.DataFrame,
     contrasts: Mapping[str, Contrast],
     model: MixedModel | None,
+    unmatched: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """Return the sentences that hold for these results, the weightiest first."""
+    """Return the sentences that hold for these results, the weightiest first; `unmatched` comes last."""
     told = []
     if study.treatment is None:
         adequate = _subjects(int(lines["adequate"].sum()))
@@ -46,18 +47,14 @@ def cautions(
         told.append(f"The mixed model is a simpler one than intended: {model.fallback}.")
     if model is not None and model.criterion is None:
         told.append(NO_SPREAD)
-    missing = sorted(set(study.subjects.ids) - set(timeline.index))
-    if missing:
-        listed = ", ".join(missing)
-        told.append(f"The study file lists {_subjects(len(missing))} of whom nothing was received: {listed}.")
-    return tuple(told)
+    return (*told, *unmatched)
 
 
 def _about_design(study: Study, timeline: pd.DataFrame, model: MixedModel | None) -> list[str]:
     told = []
     arms = timeline["arm"].nunique()
     if arms > 1:
-        told.append(f"The periods pool {arms} arms; they do not compare them.")
+        told.append(f"The periods pool {arms} arms; they do not compare them: see By arm.")
     if study.progression.before_start == "onset":
         told.append(ASSUMED_ONSET)
     absent = [name for name in (BEFORE, DURING, AFTER) if model and name not in model.coefficients]

@@ -53,6 +53,8 @@ def derive_quality(cohort: Cohort) -> DataQuality:
 def _coded(cohort: Cohort, table: str, unit: str | None) -> pd.DataFrame:
     """Return what was coded in one table: concept, code, display and unit as sent; an empty code is none."""
     rows = cohort.frame(table)
+    if table == "events":
+        rows = rows.loc[~rows["kind"].eq("enrolment")]  # an arm has a name and no code
     return pd.DataFrame(
         {
             "table": pd.Series(table, index=rows.index, dtype="str"),

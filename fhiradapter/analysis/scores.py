@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fhiradapter.analysis.assessments import ITEMS
 from fhiradapter.analysis.days import days_between
 from fhiradapter.analysis.marks import marks
 from fhiradapter.analysis.population import study_population
 from fhiradapter.analysis.reported_totals import reconcile
-from fhiradapter.analysis.score_items import ITEMS, TOTAL, totals_from_items
+from fhiradapter.analysis.score_items import TOTAL, totals_from_items
 from fhiradapter.analysis.usable_measurements import (
     COMPARATOR,
     LEFT_OUT,

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from fhiradapter.analysis.arms_of_subjects import derive_arms_of_subjects
 from fhiradapter.analysis.days import DAY, INSTANT, earliest_day, earliest_instant, is_partial, latest_day
 from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.last_contact import derive_last_contact
@@ -72,11 +73,10 @@ def _people(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.Data
     rows = rows.sort_values("replaced_by", na_position="first", kind="stable").drop_duplicates("subject_id")
     rows = rows.set_index("subject_id")
     birth_on = earliest_day(rows["birth_at"], rows["birth_on"], rows["birth_precision"])
-    people = rows[["sex", "arm", "birth_at", "birth_precision"]].assign(birth_on=birth_on).reindex(population)
-    assigned = pd.Series(study.subjects.arms, dtype="str").reindex(population)
-    return people.assign(arm=assigned.fillna(people["arm"])), [
-        note(population.difference(rows.index), NO_PATIENT)
-    ]
+    people = rows[["sex", "birth_at", "birth_precision"]].assign(birth_on=birth_on).reindex(population)
+    arm, told = derive_arms_of_subjects(cohort, study, population)
+    people.insert(1, "arm", arm)
+    return people, [note(population.difference(rows.index), NO_PATIENT), *told]
 
 
 def _doses(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataFrame, list[pd.Series]]:

@@ -77,7 +77,7 @@ class Cohort:
 
     @property
     def events(self) -> pd.DataFrame:
-        """One row per adverse event, condition or death."""
+        """One row per adverse event, condition, death or enrolment."""
         return self.frame("events")
 
     @property

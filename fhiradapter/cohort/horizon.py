@@ -35,13 +35,14 @@ class Horizon:
             if at is not None and at < self._earliest.get((table, subject), 2**63):
                 self._earliest[table, subject] = at
 
-    def before(self, table: str, limits: dict[str, int]) -> list[str]:
-        """Return the subjects who have a row of this table before their own limit."""
-        return [
-            subject
-            for subject, limit in limits.items()
-            if self._earliest.get((table, subject), 2**63) < limit
-        ]
+    def before(self, table: str, limits: dict[str, int], merged: dict[str, str]) -> list[str]:
+        """Return the subjects who have a row of this table before their own limit, merged records with them."""
+        early = {
+            survivor
+            for (name, subject), at in self._earliest.items()
+            if name == table and at < limits.get(survivor := merged.get(subject, subject), -(2**63))
+        }
+        return [subject for subject in limits if subject in early]
 
 
 def rows_before(batch: pa.RecordBatch, table: str, limits: dict[str, int]) -> pa.RecordBatch:

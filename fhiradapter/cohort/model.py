@@ -64,7 +64,6 @@ class Subject(Row):
     death_text: Annotated[Text, Field(description="Date of death as sent")]
     identifiers: Annotated[Text, Field(description="Identifiers as 'system|value', separated by a blank")]
     replaced_by: Annotated[Text, Field(description="The Patient that this one was merged into")]
-    arm: Annotated[Text, Field(description="Treatment arm, where the source tells it")]
 
 
 class Exposure(Row):
@@ -146,12 +145,18 @@ class Measurement(Row):
 
 
 class Event(Row):
-    """An adverse event, a condition or a death."""
+    """An adverse event, a condition, a death or an enrolment in a study."""
 
-    kind: Annotated[str, Field(description="adverse_event, condition or death")]
+    kind: Annotated[str, Field(description="adverse_event, condition, death or enrolment")]
     concept: Annotated[Text, Field(description="Event as a concept of the definitions")]
-    status: Annotated[Text, Field(description="actuality, clinicalStatus or verificationStatus in force")]
-    term: Annotated[Text, Field(description="Event in words: display of its code, else text")]
+    status: Annotated[
+        Text,
+        Field(description="actuality, clinicalStatus or verificationStatus in force; state of an enrolment"),
+    ]
+    term: Annotated[
+        Text,
+        Field(description="Event in words: display of its code, else text; of an enrolment its arm"),
+    ]
     system_organ_class: Annotated[Text, Field(description="Category of the event as sent, else null")]
     started_at: Annotated[Instant, Field(description="Start, earliest moment that fits")]
     started_precision: Annotated[Text, Field(description="How much of the start was given")]
@@ -173,6 +178,12 @@ class Event(Row):
     outcome: Annotated[Text, Field(description="Outcome as a code")]
     action: Annotated[Text, Field(description="Action taken with the product")]
     recorded_on: Annotated[Day, Field(description="Local day on which it was recorded")]
+    study: Annotated[
+        Text, Field(description="ResearchStudy of an enrolment: 'ResearchStudy/id', URL or 'system|value'")
+    ]
+    assigned_arm: Annotated[
+        Text, Field(description="Arm assigned at enrolment; `term` is the one followed, where told")
+    ]
     source_code: Annotated[Text, Field(description="Code as sent: 'system|code', else text")]
     source_display: Annotated[Text, Field(description="Display or text of the code as sent")]
 

@@ -9,6 +9,11 @@ import pyarrow.compute as pc
 from fhiradapter.cohort.receipts import Place
 from fhiradapter.reasons import Reason
 
+STAND_IN = "identifier-"  # begins the id of what is known by an identifier alone
+# Ids of Encounters that were contained, sent as a foreign URL, or named by an identifier alone: of these it
+# is known already, or cannot be known, whether they were received.
+NOT_TO_FIND = rf"^(https?://|urn:|{STAND_IN})|#"
+
 
 @dataclass(frozen=True)
 class Translation:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from fhiradapter.cohort.model import Precision
 
+BODY_WEIGHT = "body_weight"  # the concept
 OLDEST_WEIGHT = timedelta(days=30)  # a weight older than this says too little about today's
 FINAL = frozenset({"final", "amended", "corrected", "appended"})
 EXACT = frozenset({Precision.DAY, Precision.SECOND})

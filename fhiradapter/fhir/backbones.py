@@ -20,6 +20,13 @@ class PatientLink(Element):
     type: str | None = None
 
 
+class Progress(Element):
+    """R5: a person's state in a study, and since when."""
+
+    subject_state: CodeableConcept | None = None
+    start_date: str | None = None
+
+
 class ObservationRelated(Element):
     """STU3's way to say hasMember and derivedFrom."""
 

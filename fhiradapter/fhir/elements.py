@@ -12,6 +12,7 @@ from fhiradapter.fhir.backbones import (
     ObservationRelated,
     Package,
     PatientLink,
+    Progress,
     SuspectEntity,
 )
 from fhiradapter.fhir.datatypes import (
@@ -224,6 +225,21 @@ class QuestionnaireResponse(Resource, tag_field="resourceType", tag="Questionnai
     item: list[Item] | None = None
 
 
+class ResearchSubject(Resource, tag_field="resourceType", tag="ResearchSubject"):
+    """A person in a study."""
+
+    status: str | None = None  # R5: of the record, not of the person
+    progress: list[Progress] | None = None  # R5
+    period: Period | None = None
+    study: Reference | None = None
+    individual: Reference | None = None
+    subject: Reference | None = None  # R5
+    assigned_arm: str | None = None
+    actual_arm: str | None = None
+    assigned_comparison_group: str | None = None  # R5: id of a group in the ResearchStudy
+    actual_comparison_group: str | None = None  # R5
+
+
 class Medication(Resource, tag_field="resourceType", tag="Medication"):
     """A product, as a look-up for administrations."""
 
@@ -248,6 +264,7 @@ AnyResource = (
     | Condition
     | Encounter
     | QuestionnaireResponse
+    | ResearchSubject
     | Medication
     | Specimen
 )

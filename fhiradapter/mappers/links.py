@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple, TypeVar
 
+from fhiradapter.cohort.settlement import STAND_IN
 from fhiradapter.fhir.datatypes import Reference
 from fhiradapter.fhir.decoding import Refusal, decode
 from fhiradapter.fhir.elements import Medication, Patient, Resource, Specimen
@@ -16,7 +17,6 @@ from fhiradapter.reasons import Reason
 Kinds = TypeVar("Kinds", bound=Resource)
 RELATIVE_PATIENT = "Patient/"
 RELATIVE_ENCOUNTER = "Encounter/"
-STAND_IN = "identifier-"  # begins the id of what is known by an identifier alone
 
 
 class Link(NamedTuple):

@@ -12,6 +12,7 @@ from fhiradapter.mappers import (
     observation,
     patient,
     questionnaire_response,
+    research_subject,
 )
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.links import product
@@ -67,6 +68,7 @@ MAPPERS: dict[str, Mapper] = {
     "Patient": Mapper(patient.map_patient, patient.RULE, learn_patient),
     "Medication": Mapper(_map_lookup, "medication/1", _learn_medication),
     "Specimen": Mapper(_map_lookup, "specimen/1", _learn_specimen),
+    "ResearchSubject": Mapper(research_subject.map_research_subject, research_subject.RULE),
     "Encounter": Mapper(encounter.map_encounter, encounter.RULE),
     "Condition": Mapper(condition.map_condition, condition.RULE),
     "MedicationAdministration": Mapper(

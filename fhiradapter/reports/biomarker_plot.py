@@ -1,6 +1,7 @@
 """A biomarker over time on a logarithmic scale, as measured and as ratio to baseline."""
 
 from collections import defaultdict
+from statistics import median
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -18,8 +19,8 @@ from fhiradapter.reports.figure import (
     sheet,
 )
 from fhiradapter.reports.formats import interval, known, number, plain
-from fhiradapter.reports.wording import label
-from fhiradapter.results import Biomarker, BiomarkerValue
+from fhiradapter.reports.wording import TIME_ORIGINS, label
+from fhiradapter.results import Biomarker, BiomarkerValue, BiomarkerVisit
 
 MOST_NAMED = 8  # subjects that markers and colours can still tell apart
 LADDERS = (  # from fine to coarse: a ratio that hardly moves needs ticks too
@@ -29,6 +30,7 @@ LADDERS = (  # from fine to coarse: a ratio that hardly moves needs ticks too
     (1,),
 )
 MOST_TICKS = 7
+LEAST_DRAWN = 3  # subjects at a visit; the interval of two is mostly wider than the picture
 
 
 def ticks_between(low: float, high: float) -> list[float]:
@@ -94,6 +96,40 @@ def draw_series(axes: Axes, series: dict[str, list[BiomarkerValue]], *, ratio: b
         )
 
 
+def drawn_visits(biomarker: Biomarker) -> list[tuple[float, BiomarkerVisit]]:
+    """Return the visits of enough subjects, each at the median month of the values that stand for it."""
+    months: dict[str | None, list[float]] = defaultdict(list)
+    for value in biomarker.series:
+        if known(value.ratio):
+            months[value.visit].append(value.months)
+    return sorted(
+        (
+            (median(months[visit.label]), visit)
+            for visit in biomarker.visits
+            if visit.n >= LEAST_DRAWN and known(visit.gmr) and visit.label in months
+        ),
+        key=lambda point: point[0],
+    )
+
+
+def draw_visits(axes: Axes, points: list[tuple[float, BiomarkerVisit]]) -> None:
+    """Draw the geometric mean ratio of each visit with its interval; not joined: subjects come and go."""
+    for month, visit in points:
+        axes.plot(
+            [month] * 2, visit.ci95 or (1, 1), color=INK, linewidth=1.4, solid_capstyle="butt", zorder=4
+        )
+    axes.plot(
+        [month for month, _ in points],
+        [visit.gmr or 1.0 for _, visit in points],
+        linestyle="none",
+        marker="D",
+        markersize=6,
+        markerfacecolor="white",
+        markeredgecolor=INK,
+        zorder=5,
+    )
+
+
 def draw_mean_ratio(axes: Axes, biomarker: Biomarker, *, last_month: float) -> None:
     """Draw the geometric mean ratio with its interval to the right of the lines."""
     axes.axhline(1, color="#9aa2a9", linewidth=1)
@@ -128,7 +164,11 @@ def plot_biomarker(biomarker: Biomarker, *, width: float, name: str, origin: str
     logarithmic(left, [value.value for value in biomarker.series if value.value > 0] or [1.0])
     draw_series(right, series, ratio=True)
     ratios = [value.ratio for value in biomarker.series if known(value.ratio) and value.ratio > 0]
-    logarithmic(right, [*ratios, *(biomarker.ci95 or ()), 1.0])
+    # Counted from onset, the subjects of one visit are years apart.
+    visits = [] if origin == TIME_ORIGINS["onset"] else drawn_visits(biomarker)
+    bars = [end for _, visit in visits for end in visit.ci95 or ()]
+    logarithmic(right, [*ratios, *bars, *(biomarker.ci95 or ()), 1.0])
+    draw_visits(right, visits)
     draw_mean_ratio(right, biomarker, last_month=max(value.months for value in biomarker.series))
     unit = f", {plain(biomarker.unit)}" if biomarker.unit else ""
     left.set_ylabel(f"{label(biomarker.concept)}{unit}")
@@ -150,8 +190,8 @@ def plot_biomarker(biomarker: Biomarker, *, width: float, name: str, origin: str
 
 
 def picture_biomarker(biomarker: Biomarker, *, index: int, origin: str) -> Picture | None:
-    """Return the plot of one biomarker, when it has values that a logarithm can show."""
-    if not any(value.value > 0 for value in biomarker.series):
+    """Return the plot of one biomarker, when a subject has a change that it could show."""
+    if biomarker.n == 0 or sum(value.value > 0 for value in biomarker.series) < 2:
         return None
     return Picture(
         wide=plot_biomarker(biomarker, width=WIDE, name=f"biomarker-{index}-wide", origin=origin),

@@ -40,6 +40,18 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - pairs))
 
 
+UNCONTROLLED = (
+    "Efficacy. Subjects are compared with themselves over time. There is no concurrent control in "
+    "these numbers: regression to the mean, natural deceleration of the score, and who stays in the "
+    "study can each look like a treatment effect."
+)
+CONTROLLED = (
+    "Efficacy, outside of By arm and Survival. Where all subjects are pooled they are compared with "
+    "themselves over time, which no arm controls. Between the arms, chance and who stays in the study remain; "
+    "whether the arms were drawn by lot, these data do not say."
+)
+
+
 def conclusions(results: Results) -> Cautions:
     """Return the cautions that this study's size and design call for."""
     size = results.cohort.n
@@ -64,11 +76,7 @@ def conclusions(results: Results) -> Cautions:
         )
     if results.exposure is not None:
         shows.append("Whether the planned infusions were given, and what was recorded around them.")
-        limits += [
-            "Efficacy. Subjects are compared with themselves over time. There is no concurrent control in "
-            "these numbers: regression to the mean, natural deceleration of the score, and who stays in the "
-            "study can each look like a treatment effect.",
-        ]
+        limits.append(UNCONTROLLED if results.arms is None else CONTROLLED)
     else:
         limits.append(
             "Treatment effects. This study has no treatment: it describes the course of the disease only."

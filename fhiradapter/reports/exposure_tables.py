@@ -129,16 +129,19 @@ def concomitant_sentence(check: ConcomitantCheck, sources: Mapping[str, Coverage
         f"{plural(check.undated_administrations, 'administration')} without a date"
         if check.undated_administrations
         else "",
+        f"{plural(check.after_cut_administrations, 'administration')} after the data cut"
+        if check.after_cut_administrations
+        else "",
     ]
     unknown = ", ".join(label(plain(kind)).lower() for kind in check.unknown_kinds)
-    doubt = " and ".join(filter(None, doubts))
+    doubt = "; ".join(filter(None, doubts))
     found = f"{len(check.findings):,}" if check.findings else "none"
     return (
         f"Excluded by the protocol: {kinds}. "
         f"Of {plural(check.administrations_checked, 'administration')} in "
         f"{plural(check.subjects_checked, 'subject')}, {found} fell inside the window."
         + (f" {unread}" if unread else "")
-        + (f" Not checkable: {doubt}." if doubt else "")
+        + (f" Not checked: {doubt}." if doubt else "")
         + (f" No medication is known for: {unknown}, which therefore cannot be found." if unknown else "")
     )
 

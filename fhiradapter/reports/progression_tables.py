@@ -7,7 +7,7 @@ from fhiradapter.reports.certainty import confidence
 from fhiradapter.reports.formats import brief, count, interval, number, p_value, plain
 from fhiradapter.reports.table import LONGEST, Cell, Row, Table, numbers, remainder, words
 from fhiradapter.reports.wording import inner, label, plural, sentence
-from fhiradapter.results import Contrast, Results, SubjectSlope
+from fhiradapter.results import Contrast, MixedModel, Results, SubjectSlope
 
 
 def period_table(results: Results) -> Table | None:
@@ -145,8 +145,11 @@ def contrast_table(results: Results) -> Table | None:
 def model_table(results: Results) -> Table | None:
     """Return the coefficients of the mixed model and what it says of itself."""
     model = results.progression.mixed_model
-    if model is None:
-        return None
+    return None if model is None else fitted_table(model, "Mixed model of the score")
+
+
+def fitted_table(model: MixedModel, caption: str) -> Table:
+    """Return the coefficients of a mixed model and what it says of itself."""
     fit = (
         "It converged" if model.converged else "It did not converge",
         "; the random effects are singular" if model.singular else "",
@@ -165,7 +168,7 @@ def model_table(results: Results) -> Table | None:
     if model.fallback:
         remarks.append(f"Simplified: {sentence(plain(model.fallback))}")
     return Table(
-        caption="Mixed model of the score",
+        caption=caption,
         columns=(*words("Coefficient"), *numbers("Estimate", "SE")),
         rows=tuple(
             (label(plain(name)), number(value), number(model.se.get(name)))

@@ -2,6 +2,7 @@
 
 from fhiradapter.reports.certainty import confidence
 from fhiradapter.reports.formats import count, day, interval, number, plain, share
+from fhiradapter.reports.lab_tables import creatinine_remark
 from fhiradapter.reports.table import Cell, Row, Table, numbers, words
 from fhiradapter.reports.wording import label, sentence
 from fhiradapter.results import Incidence, LabShift, Results
@@ -135,6 +136,7 @@ def lab_table(results: Results) -> Table | None:
             "Cells are subjects; shifts to a worse grade are marked. Treatment-emergent counts "
             "subjects whose worst grade after the first dose is above their baseline grade. "
             "Not gradable is not grade 0.",
+            *creatinine_remark(results),
         ),
     )
 

@@ -7,6 +7,27 @@ LABELS = {
     "nfl_serum_plasma": "Neurofilament light",
     "interleukin_2": "Interleukin-2",
     "nfl_csf": "Neurofilament light in CSF",
+    "not_nearest_to_visit": "Another value was nearer to the planned visit",
+    "unscheduled": "In the window of no planned visit",
+    "no_index_date": "No index date to count visits from",
+    # tests that are known by their abbreviation
+    "alt": "ALT",
+    "ast": "AST",
+    "alp": "ALP",
+    "ggt": "GGT",
+    "ldh": "LDH",
+    "crp": "CRP",
+    "inr": "INR",
+    "aptt": "aPTT",
+    "bmi": "BMI",
+    "bilirubin_total": "Total bilirubin",
+    "interleukin_6": "Interleukin-6",
+    "systolic_bp": "Systolic blood pressure",
+    "diastolic_bp": "Diastolic blood pressure",
+    "fvc_litres": "FVC in litres",
+    "fvc_percent_predicted": "FVC, % predicted",
+    "svc_litres": "SVC in litres",
+    "svc_percent_predicted": "SVC, % predicted",
     # periods
     "before": "Before treatment",
     "during": "During treatment",
@@ -45,6 +66,7 @@ AT_BASELINE = " at baseline"
 TIME_ORIGINS = {
     "first_dose": "first dose",
     "first_score": "first score",
+    "index": "index date (first dose, else first score)",
     "onset": "symptom onset",
 }
 
@@ -56,6 +78,8 @@ def label(name: str) -> str:
     ('During treatment', 'Male', 'Anti-HLA antibodies')
     >>> label("nfl_serum_plasma:plasma at baseline")
     'Neurofilament light in plasma at baseline'
+    >>> label("nfl_serum_plasma:plasma:ELISA")
+    'Neurofilament light in plasma (ELISA)'
     """
     if name in LABELS:
         return LABELS[name]
@@ -63,7 +87,8 @@ def label(name: str) -> str:
         return label(name.removesuffix(AT_BASELINE)) + AT_BASELINE
     concept, colon, matrix = name.partition(":")
     if colon and concept in LABELS:
-        return f"{LABELS[concept]} in {matrix}"
+        matrix, also, method = matrix.partition(":")
+        return f"{LABELS[concept]} in {matrix}" + (f" ({method})" if also else "")
     if re.fullmatch(r"[a-z0-9_ ,-]+", name):
         words = name.replace("_", " ")
         return words[:1].upper() + words[1:]

@@ -19,6 +19,7 @@ class Infusion(Result, frozen=True, kw_only=True):
     timing: str  # on_time, early, late, missed, additional
     same_day_discharge: bool | None
     notes: tuple[str, ...] = ()
+    minutes: float | None = None  # from start to end
 
 
 class SubjectExposure(Result, frozen=True, kw_only=True):
@@ -38,6 +39,41 @@ class SubjectExposure(Result, frozen=True, kw_only=True):
     late: int
     missed: int
     additional: int
+    courses: int | None = None  # null where nothing says how long a gap may be
+
+
+class Course(Result, frozen=True, kw_only=True):
+    """Infusions of one subject without a gap longer than the schedule allows."""
+
+    subject_id: str
+    number: int  # 1 is the first
+    infusions: int
+    first_on: date | None
+    last_on: date | None
+    days: int  # first and last day included
+    cells: float | None
+    gap_before_days: int | None
+
+
+class Interruption(Result, frozen=True, kw_only=True):
+    """A gap between two courses, or an infusion that was stopped before its end."""
+
+    subject_id: str
+    kind: str  # gap, stopped
+    row_id: str  # the infusion that was stopped, or the last one before the gap
+    on: date | None
+    days: int | None
+    until: date | None  # the day on which the next course began
+
+
+class InfusionDuration(Result, frozen=True, kw_only=True):
+    """Minutes from start to end, over the infusions of which both have a time of day."""
+
+    known: int
+    unknown: dict[str, int]  # infusions, by reason
+    median: float | None
+    min: float | None
+    max: float | None
 
 
 class ConcomitantFinding(Result, frozen=True, kw_only=True):
@@ -60,6 +96,7 @@ class ConcomitantCheck(Result, frozen=True, kw_only=True):
     undated_administrations: int
     findings: tuple[ConcomitantFinding, ...]
     unknown_kinds: tuple[str, ...] = ()  # excluded kinds that no concept has: they cannot be found
+    after_cut_administrations: int = 0  # begun after the data cut: not looked at
 
 
 class Discharge(Result, frozen=True, kw_only=True):
@@ -84,3 +121,8 @@ class Exposure(Result, frozen=True, kw_only=True):
     timeline: tuple[Infusion, ...]
     concomitant: ConcomitantCheck
     discharge: Discharge
+    course_gap_days: int | None = None  # more days than this between two infusions begin a new course
+    courses: tuple[Course, ...] = ()
+    interruptions: tuple[Interruption, ...] = ()
+    undated_infusions: int = 0  # in no course
+    duration: InfusionDuration | None = None

@@ -2,21 +2,12 @@
 
 from datetime import date
 
-from fhiradapter.results.base import Interval, Result
-
-
-class Incidence(Result, frozen=True, kw_only=True):
-    """Subjects with at least one event, with both intervals in percent."""
-
-    count: int
-    n: int
-    events: int
-    percent: float | None
-    clopper_pearson: Interval | None
-    wilson: Interval | None
-    person_years: float | None = None  # at risk; null where it is not counted
-    rate_per_100_person_years: float | None = None
-    rate_interval: Interval | None = None  # exact Poisson
+from fhiradapter.results.base import Result
+from fhiradapter.results.incidence import Incidence
+from fhiradapter.results.laboratory import LabAbnormalities
+from fhiradapter.results.liver import HysLaw
+from fhiradapter.results.reactions import ReactionCandidates, SpecialEvent
+from fhiradapter.results.vital_signs import VitalSigns
 
 
 class Term(Result, frozen=True, kw_only=True):
@@ -70,3 +61,8 @@ class Safety(Result, frozen=True, kw_only=True):
     dose_limiting: DoseLimiting | None
     notes: dict[str, int]
     sources: dict[str, Coverage]
+    laboratory: LabAbnormalities | None = None  # null without treatment, or where no Observation was read
+    hys_law: HysLaw | None = None
+    vital_signs: VitalSigns | None = None
+    reactions: ReactionCandidates | None = None
+    special_interest: tuple[SpecialEvent, ...] = ()

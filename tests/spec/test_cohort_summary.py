@@ -16,10 +16,10 @@ def summary(study=None, **tables):
 
 
 PEOPLE = """
-subject_id | sex    | birth      | arm
-s1         | female | 1970-05-06 | active
-s2         | male   | 1960       | active
-s3         |        |            | placebo
+subject_id | sex    | birth
+s1         | female | 1970-05-06
+s2         | male   | 1960
+s3         |        |
 """
 DOSES = "subject_id | started\ns1 | 2024-05-05\ns2 | 2024-05-05"
 SCORES = """
@@ -36,7 +36,9 @@ ONSETS = "subject_id | started\ns1 | 2023-05-06\ns2 | 2024-04-20\ns3 | 2023-02-0
 
 @pytest.fixture
 def found():
-    return summary(subjects=PEOPLE, exposures=DOSES, measurements=SCORES, events=ONSETS)
+    arms = {"s1": "active", "s2": "active", "s3": "placebo"}
+    study = study_of(subjects={"arms": arms})
+    return summary(study, subjects=PEOPLE, exposures=DOSES, measurements=SCORES, events=ONSETS)
 
 
 def subject(found, subject_id):

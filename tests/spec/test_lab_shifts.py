@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhiradapter.analysis.laboratory import derive_lab_shifts, graded_tests
+from fhiradapter.analysis.laboratory import derive_lab_shifts, grade_laboratory, graded_tests
 from fhiradapter.definitions.grading import grading_versions, read_grading
 from fhiradapter.results import LabShift
 from tests.spec.safety_tables import cohort, rows, study, timeline
@@ -17,7 +17,8 @@ HEADER = "subject_id concept measured value unit range_low range_high comparator
 
 def shifts(text: str, *, version: str = "4.03", **sections) -> dict[tuple[str, str], LabShift]:
     made = cohort(measurements=rows(HEADER + text, kind="lab"))
-    found = derive_lab_shifts(made, study(safety={"ctcae_version": version}, **sections), DATES)
+    chosen = study(safety={"ctcae_version": version}, **sections)
+    found = derive_lab_shifts(grade_laboratory(made, chosen, DATES))
     return {(shift.test, shift.direction): shift for shift in found}
 
 

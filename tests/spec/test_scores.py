@@ -3,7 +3,7 @@
 import pytest
 from small_cohorts import cohort_of, study_of, table
 
-from fhiradapter.analysis.score_items import CUTTING, ITEMS, OTHER_ITEMS
+from fhiradapter.analysis.assessments import CUTTING, ITEMS, OTHER_ITEMS
 from fhiradapter.analysis.scores import derive_scores
 from fhiradapter.cohort.cohort import Cohort
 

@@ -184,7 +184,7 @@ def test_everybody_with_a_row_is_a_subject():
 
 def test_study_file_selects_subjects_and_gives_arms():
     study = study_of(subjects={"ids": ["b"], "arms": {"b": "active"}})
-    found = timeline(study, subjects="subject_id | arm\na | x\nb | x")
+    found = timeline(study, subjects="subject_id\na\nb")
     assert found["arm"].to_dict() == {"b": "active"}
 
 

@@ -1,0 +1,240 @@
+"""Vital signs after the first dose, against limits and baseline."""
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fhiradapter.analysis.first_dose import side_of_first_dose
+from fhiradapter.analysis.infusion_proximity import days_of, hours_between, infusion_starts, last_infusion
+from fhiradapter.analysis.usable_measurements import COMPARATOR, count_reasons, split_off, usable_measurements
+from fhiradapter.analysis.vital_limits import GRADE, Limit, limits
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.cohort.model import Precision
+from fhiradapter.results import VitalFinding, VitalSign, VitalSigns
+from fhiradapter.settings import Study
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """The results, and every reading that shows a sign, with `sign` and `grade` (1 for a screening flag)."""
+
+    results: VitalSigns
+    found: pd.DataFrame
+
+
+def derive_vital_signs(
+    cohort: Cohort, study: Study, timeline: pd.DataFrame, infusions: pd.DataFrame
+) -> Vitals | None:
+    """Return the vital signs that stand out after the first dose; None in a study without treatment.
+
+    `timeline` is indexed by subject_id with `first_dose_on`, `first_dose_at` and `first_dose_precision`;
+    `infusions` is as from `given_infusions`. The signs and their numbers are those of
+    `vital_limits.limits`. Baseline of a reading within `safety.infusion_reaction_hours` after the start of an
+    infusion is the last reading at or before that start on its local day; without one, and of every other
+    reading, the last one at or before the first dose. A reading or infusion without a time of day counts as
+    the reading before the infusion of its day. Readings with a comparator are left out.
+
+    Treatment-emergent counts subjects whose worst grade exceeds the grade of the known baseline that the
+    reading was set against. A subject without the sign who has a reading that could only be judged by a
+    missing baseline is not assessable and counted as such.
+
+    Source of the numbers: US National Cancer Institute, Common Terminology Criteria for Adverse Events 4.03
+    and 5.0; see `vital_limits`. These are single readings and no adverse events.
+    """
+    if study.treatment is None:
+        return None
+    signs = limits(study.safety.ctcae_version)
+    concepts = {concept for sign in signs for concept in sign.concepts}
+    rows, left_out = usable_measurements(
+        cohort, study, concepts, timeline.index, columns=["unit", "comparator"]
+    )
+    rows, left_out = split_off(rows, left_out, rows["comparator"].notna(), COMPARATOR)
+    hours = study.safety.infusion_reaction_hours
+    starts = infusion_starts(infusions)
+    readings = _with_baseline(rows, timeline, starts, hours=hours)
+    judged = [_judged(readings, sign) for sign in signs]
+    found = [_named(part.loc[part["grade"].gt(0)], rows, starts, timeline) for part in judged]
+    return Vitals(
+        results=VitalSigns(
+            signs=tuple(
+                _summary(part, shown, sign) for part, shown, sign in zip(judged, found, signs, strict=True)
+            ),
+            findings=tuple(
+                row
+                for shown, sign in zip(found, signs, strict=True)
+                for row in _findings(_worst(shown, lower_is_worse=sign.lower_is_worse), sign)
+            ),
+            baseline_rule=f"within {hours:g} hours after the start of an infusion: the last reading at or "
+            "before that start on its local day; else the last reading at or before the first dose",
+            left_out=count_reasons(left_out),
+        ),
+        found=pd.concat(found, ignore_index=True),
+    )
+
+
+def _with_baseline(
+    rows: pd.DataFrame, timeline: pd.DataFrame, starts: pd.DataFrame, *, hours: float
+) -> pd.DataFrame:
+    """Return the readings after the first dose with `baseline`, `infusion`, `infusion_on` and `hours`.
+
+    Subjects, rows and infusions are numbers here, which are quicker than their names: `person` is a place in
+    `timeline`, `row` and `baseline_row` in `rows`, `infusion` in `starts`.
+    """
+    person = timeline.index.get_indexer(pd.Index(rows["subject_id"]))
+    readings = pd.DataFrame(
+        {
+            "person": person,
+            "row": np.arange(len(rows)),
+            "concept": pd.Categorical(rows["concept"]),
+            "at": rows["at"].array,
+            "on": rows["on"].array,
+            "precision": pd.Categorical(rows["measured_precision"]),
+            "value": rows["value"].to_numpy(dtype=float),
+        }
+    )
+    numbered = timeline.reset_index(drop=True)
+    side = side_of_first_dose(
+        readings["person"],
+        on=readings["on"],
+        at=readings["at"],
+        precision=readings["precision"],
+        timeline=numbered,
+    )
+    readings = readings.assign(after=side.gt(0)).loc[side.notna()]
+    readings = readings.sort_values(["person", "concept", "at"], kind="stable").reset_index(drop=True)
+    numbered_starts = starts.assign(
+        subject_id=timeline.index.get_indexer(pd.Index(starts["subject_id"])), infusion=starts.index
+    )
+    previous = last_infusion(
+        readings["person"], readings["at"], numbered_starts, bound="latest", same_moment=False
+    )
+    since = hours_between(readings["at"], previous["latest"])
+    near = since.le(hours) & readings["after"]
+    source = _baseline_places(readings, previous, near=near)
+    known = source >= 0
+    clocks = previous["clock"].eq(True) & readings["precision"].eq(Precision.SECOND.value)
+    return readings.assign(
+        baseline=np.where(known, readings["value"].reindex(source).to_numpy(), np.nan),
+        baseline_row=np.where(known, readings["row"].reindex(source, fill_value=-1).to_numpy(), -1),
+        infusion=previous["infusion"].where(near),
+        infusion_on=previous["infusion_on"].where(near),
+        hours=since.where(near & clocks),
+    ).loc[readings["after"]]
+
+
+def _baseline_places(
+    readings: pd.DataFrame, previous: pd.DataFrame, *, near: "pd.Series[bool]"
+) -> npt.NDArray[np.int64]:
+    """Return for each reading (n,) the place of its baseline among the readings, -1 where there is none.
+
+    `readings` are in order of person, concept and time; `previous` holds the last infusion before each.
+    """
+    place = np.arange(len(readings))
+    series = readings.groupby(["person", "concept"], sort=False, observed=True).ngroup().to_numpy()
+    infusion = previous["infusion"].fillna(-1).to_numpy(dtype=float)
+    new_series = np.r_[True, series[1:] != series[:-1]][: len(place)]
+    new_infusion = np.r_[True, infusion[1:] != infusion[:-1]][: len(place)]
+    start = _latest(place, new_series)
+    # In order of time, the reading before the first one after an infusion is the last one before it.
+    before = _latest(place, new_series | new_infusion) - 1
+    days = readings["on"].to_numpy(dtype="datetime64[s]")
+    same_day = days[before] == previous["infusion_on"].to_numpy(dtype="datetime64[s]")
+    at_first_dose = _latest(place, ~readings["after"].to_numpy())
+    chosen = np.where(near.to_numpy() & same_day & (before >= start), before, at_first_dose)
+    return np.where(chosen >= start, chosen, -1)
+
+
+def _latest(place: npt.NDArray[np.int64], holds: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return for each place the latest one until it where the condition holds, -1 before the first."""
+    return np.maximum.accumulate(np.where(holds, place, -1)) if len(place) else place
+
+
+def _named(
+    found: pd.DataFrame, rows: pd.DataFrame, starts: pd.DataFrame, timeline: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the readings with the names of their subject, rows and infusion."""
+    row, baseline = found["row"].to_numpy(), found["baseline_row"].to_numpy()
+    names = rows["row_id"].reset_index(drop=True)
+    infusions = starts["infusion"].reindex(found["infusion"].fillna(-1).astype(np.int64))
+    return found.assign(
+        subject_id=timeline.index.take(found["person"].to_numpy()).to_numpy(),
+        concept=found["concept"].astype(object),
+        row_id=names.reindex(row).to_numpy(),
+        unit=rows["unit"].reset_index(drop=True).reindex(row).to_numpy(),
+        baseline_row_id=names.reindex(baseline).to_numpy(),
+        infusion=infusions.to_numpy(),
+    )
+
+
+def _judged(readings: pd.DataFrame, sign: Limit) -> pd.DataFrame:
+    """Return the readings of a sign's concepts with `grade` and `before` (the baseline's)."""
+    part = readings.loc[readings["concept"].isin(sign.concepts)]
+    value, baseline = part["value"].to_numpy(dtype=float), part["baseline"].to_numpy(dtype=float)
+    grade, before = sign.judge(part["concept"], value, baseline)
+    return part.assign(sign=sign.sign, grade=grade, before=before)
+
+
+def _worst(shown: pd.DataFrame, *, lower_is_worse: bool) -> pd.DataFrame:
+    """Return one reading per subject: the worst grade, the most extreme value, the earliest of equals."""
+    ordered = shown.sort_values(
+        ["grade", "value", "at"], ascending=[False, lower_is_worse, True], kind="stable"
+    )
+    return ordered.drop_duplicates("person").sort_values("person", kind="stable")
+
+
+def _summary(judged: pd.DataFrame, shown: pd.DataFrame, sign: Limit) -> VitalSign:
+    """Return one sign's counts of subjects."""
+    unknown = judged.loc[judged["grade"].isna() & ~judged["person"].isin(shown["person"]), "person"]
+    not_assessable = unknown.nunique()
+    graded = sign.kind == GRADE
+    worst = _worst(shown, lower_is_worse=sign.lower_is_worse)
+    emergent = shown.loc[shown["grade"].gt(shown["before"]), "person"].nunique()
+    with_baseline = shown.loc[shown["before"].notna(), "person"].unique()
+    counts = worst["grade"].value_counts().sort_index()
+    return VitalSign(
+        sign=sign.sign,
+        kind=sign.kind,
+        criterion=sign.criterion,
+        assessed=int(judged["person"].nunique() - not_assessable),
+        not_assessable=int(not_assessable),
+        subjects=len(worst),
+        readings=len(shown),
+        near_infusion=int(shown.loc[shown["infusion"].notna(), "person"].nunique()),
+        by_worst_grade={str(int(grade)): int(count) for grade, count in counts.items()} if graded else {},
+        treatment_emergent=int(emergent) if graded else None,
+        without_baseline=int((~worst["person"].isin(with_baseline)).sum()),
+    )
+
+
+def _findings(worst: pd.DataFrame, sign: Limit) -> tuple[VitalFinding, ...]:
+    """Return the worst reading of each subject."""
+    columns = ("subject_id", "row_id", "concept", "value", "unit", "grade", "baseline", "baseline_row_id")
+    words = worst.astype(object).where(worst.notna(), None)
+    return tuple(
+        VitalFinding(
+            subject_id=subject,
+            sign=sign.sign,
+            row_id=row_id,
+            concept=concept,
+            value=float(value),
+            unit=unit,
+            on=on,
+            grade=int(grade) if sign.kind == GRADE else None,
+            baseline=None if baseline is None else float(baseline),
+            baseline_row_id=baseline_row,
+            infusion_row_id=infusion,
+            hours_after_infusion=None if math.isnan(since) else since,
+        )
+        for subject, row_id, concept, value, unit, grade, baseline, baseline_row, infusion, on, since in zip(
+            *(words[name] for name in columns),
+            words["infusion"],
+            cast("list[date | None]", days_of(worst["on"])),
+            worst["hours"].astype(float).tolist(),
+            strict=True,
+        )
+    )
