@@ -51,6 +51,8 @@ class Reason(StrEnum):
     SAME_VERSION_DIFFERS = "SAME_VERSION_DIFFERS"
     OUTDATED = "OUTDATED"
     SAME_FACT = "SAME_FACT"
+    HIDDEN = "HIDDEN"
+    ACCESS_LOST = "ACCESS_LOST"
     INCOMPLETE_COPY = "INCOMPLETE_COPY"
     # References
     ORPHAN_SUBJECT = "ORPHAN_SUBJECT"
@@ -85,6 +87,36 @@ class Reason(StrEnum):
     DOSE_WITHOUT_UNIT = "DOSE_WITHOUT_UNIT"
     DOSE_WITHOUT_WEIGHT = "DOSE_WITHOUT_WEIGHT"
     INTERRUPTED = "INTERRUPTED"
+    # A server's answers
+    NOT_JSON = "NOT_JSON"
+    NOT_A_BUNDLE = "NOT_A_BUNDLE"
+    NOT_ASKED_FOR = "NOT_ASKED_FOR"
+    SERVER_SAYS_ERROR = "SERVER_SAYS_ERROR"
+    QUERY_REFUSED = "QUERY_REFUSED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_OFFERED = "NOT_OFFERED"
+    FILTER_IGNORED = "FILTER_IGNORED"
+    FOREIGN_LINK = "FOREIGN_LINK"
+    PAGING_LOOP = "PAGING_LOOP"
+    TOO_MANY_PAGES = "TOO_MANY_PAGES"
+    PAGE_EXPIRED = "PAGE_EXPIRED"
+    UNSTABLE = "UNSTABLE"
+    NO_SERVER_TIME = "NO_SERVER_TIME"
+    SERVER_FAILED = "SERVER_FAILED"
+    # What brings them
+    UNREACHABLE = "UNREACHABLE"
+    UNTRUSTED_SERVER = "UNTRUSTED_SERVER"
+    FOREIGN_ORIGIN = "FOREIGN_ORIGIN"
+    DEADLINE = "DEADLINE"
+    RETRY_LATER = "RETRY_LATER"
+    REDIRECT_LOOP = "REDIRECT_LOOP"
+    BAD_REDIRECT = "BAD_REDIRECT"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    TRUNCATED_BODY = "TRUNCATED_BODY"
+    DAMAGED_BODY = "DAMAGED_BODY"
+    TRAILING_BYTES = "TRAILING_BYTES"
+    UNKNOWN_ENCODING = "UNKNOWN_ENCODING"
+    NO_FILE = "NO_FILE"
 
 
 QUARANTINED, IGNORED, FLAGGED = "quarantined", "ignored", "flagged"
@@ -143,6 +175,12 @@ MEANINGS: dict[Reason, Meaning] = {
         FLAGGED, "error", "a newer version was received and quarantined: this one is what could be read"
     ),
     Reason.SAME_FACT: Meaning(IGNORED, "information", "another source sent the same fact; that one is kept"),
+    Reason.HIDDEN: Meaning(
+        FLAGGED, "warning", "its server finds it by id alone and not by search any more: kept; ask the source why"
+    ),
+    Reason.ACCESS_LOST: Meaning(
+        FLAGGED, "warning", "its server does not let us read it any more: kept as it was read last"
+    ),
     Reason.INCOMPLETE_COPY: Meaning(FLAGGED, "warning", "tagged SUBSETTED: elements may have been left out"),
     Reason.ORPHAN_SUBJECT: Meaning(FLAGGED, "warning", "no Patient with this id was received"),
     Reason.ORPHAN_REFERENCE: Meaning(FLAGGED, "warning", "the resource that it refers to was not received"),
@@ -192,4 +230,48 @@ MEANINGS: dict[Reason, Meaning] = {
         FLAGGED, "warning", "a dose per kilogram without a body weight in the 30 days before"
     ),
     Reason.INTERRUPTED: Meaning(FLAGGED, "information", "stopped before its end: the dose given counts"),
+    Reason.NOT_JSON: Meaning(FLAGGED, "error", "the answer is not JSON; is it a login page or a proxy's?"),
+    Reason.NOT_A_BUNDLE: Meaning(
+        FLAGGED, "error", "a search was answered with something else than its Bundle"
+    ),
+    Reason.NOT_ASKED_FOR: Meaning(FLAGGED, "error", "a page holds resources that were not asked for"),
+    Reason.SERVER_SAYS_ERROR: Meaning(FLAGGED, "error", "the answer itself says that it is not complete"),
+    Reason.QUERY_REFUSED: Meaning(FLAGGED, "error", "the server refuses the search; see `fhiradapter check`"),
+    Reason.FORBIDDEN: Meaning(FLAGGED, "error", "the server forbids this type; ask for the scope to read it"),
+    Reason.NOT_OFFERED: Meaning(FLAGGED, "error", "the server does not have this type or search"),
+    Reason.FILTER_IGNORED: Meaning(
+        FLAGGED, "error", "the server answers with more than was asked for; read the type by `reread`"
+    ),
+    Reason.FOREIGN_LINK: Meaning(FLAGGED, "error", "a link to another place, which was not asked"),
+    Reason.PAGING_LOOP: Meaning(FLAGGED, "error", "the server's pages repeat themselves without an end"),
+    Reason.TOO_MANY_PAGES: Meaning(FLAGGED, "error", "more pages or bytes than [sources.server] allows"),
+    Reason.PAGE_EXPIRED: Meaning(FLAGGED, "error", "pages expired several times before they could be read"),
+    Reason.UNSTABLE: Meaning(
+        FLAGGED, "error", "each reading gave something else; it is tried again next time"
+    ),
+    Reason.NO_SERVER_TIME: Meaning(
+        FLAGGED, "error", "no Date in its answers: changes cannot be told by time"
+    ),
+    Reason.SERVER_FAILED: Meaning(FLAGGED, "error", "the server failed each time; tell those who run it"),
+    Reason.UNREACHABLE: Meaning(FLAGGED, "error", "no connection, or it broke; see base_url and proxy"),
+    Reason.UNTRUSTED_SERVER: Meaning(
+        FLAGGED, "error", "its certificate is not trusted; name its authority as ca_file"
+    ),
+    Reason.FOREIGN_ORIGIN: Meaning(
+        FLAGGED, "error", "a link or redirect to another place, which was not asked; see base_url"
+    ),
+    Reason.DEADLINE: Meaning(FLAGGED, "error", "no complete answer in time; see request_seconds"),
+    Reason.RETRY_LATER: Meaning(
+        FLAGGED, "error", "busy for longer than retry_after_seconds; it is tried again next time"
+    ),
+    Reason.REDIRECT_LOOP: Meaning(FLAGGED, "error", "redirects lead round and round; see base_url"),
+    Reason.BAD_REDIRECT: Meaning(
+        FLAGGED, "error", "a redirect that leads nowhere, or of another request than GET"
+    ),
+    Reason.BODY_TOO_LARGE: Meaning(FLAGGED, "error", "the answer is larger than page_bytes; lower page_size"),
+    Reason.TRUNCATED_BODY: Meaning(FLAGGED, "error", "the answer was cut short each time; is there a proxy?"),
+    Reason.DAMAGED_BODY: Meaning(FLAGGED, "error", "the answer's compression or length is broken each time"),
+    Reason.TRAILING_BYTES: Meaning(FLAGGED, "error", "bytes follow the end of the compressed answer"),
+    Reason.UNKNOWN_ENCODING: Meaning(FLAGGED, "error", "compressed in a way that was not asked for"),
+    Reason.NO_FILE: Meaning(FLAGGED, "error", "the server does not give this file any more"),
 }

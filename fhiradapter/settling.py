@@ -15,20 +15,15 @@ from fhiradapter.cohort.merges import survivors
 from fhiradapter.cohort.receipts import Place, Receipts, copies, corrected
 from fhiradapter.cohort.same_facts import FACTS, same_facts, same_persons
 from fhiradapter.cohort.schema import SCHEMAS
-from fhiradapter.cohort.settlement import Settlement, Translation
+from fhiradapter.cohort.settlement import NOT_TO_FIND, Settlement, Translation
 from fhiradapter.cohort.versions import Verdict, judge
-from fhiradapter.cohort.weights import RelativeDose, Weight, absolute_doses, usable_weight
+from fhiradapter.cohort.weights import BODY_WEIGHT, RelativeDose, Weight, absolute_doses, usable_weight
 from fhiradapter.definitions.catalogue import load_catalogue
 from fhiradapter.errors import AccountingError
-from fhiradapter.mappers.links import STAND_IN
 from fhiradapter.reasons import Reason
 from fhiradapter.store.landing import Landing
 
 COPIES_AT_ONCE = 10_000  # resources that came several times, whose rows are compared in one pass
-BODY_WEIGHT = "body_weight"
-# Ids of Encounters that were contained, sent as a foreign URL, or named by an identifier alone: of these it
-# is known already, or cannot be known, whether they were received.
-NOT_TO_FIND = rf"^(https?://|urn:|{STAND_IN})|#"
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class Settling:
                 self.landing.replace(table, _settled(self.landing, table, settlement))
         if verdict.dropped:
             self.landing.replace("receipts", corrected(self.landing.batches("receipts"), verdict.dropped))
-        self._early(issues)
+        self._early(issues, merged)
         self._orphans(issues, merged)
         self._missing_encounters(issues)
         return self._accounts(issues, verdict, kinds)
@@ -192,7 +187,7 @@ class Settling:
                 if weight is not None and _place(row) not in verdict.dropped:
                     yield weight
 
-    def _early(self, issues: IssueRows) -> None:
+    def _early(self, issues: IssueRows, merged: dict[str, str]) -> None:
         """Flag what happened before its subject was born."""
         births: dict[str, int] = {}
         for batch in self.landing.batches("subjects"):
@@ -203,7 +198,7 @@ class Settling:
                 if subject is not None and born is not None
             }
         for table in TIMES:
-            early = self.horizon.before(table, births)
+            early = self.horizon.before(table, births, merged)
             if not early:
                 continue
             limits = {subject: births[subject] for subject in early}
@@ -252,10 +247,13 @@ def _panel_translation(members: list[pa.Array], panels: list[pa.Array]) -> Trans
     """Return the rows of members with the rows of their panels, which are of the same source."""
     if not members:
         return Translation.of({})
+    # A member of several panels is one of that whose name comes first, in whatever order they were read.
     names = pa.concat_arrays(panels)
+    order = pc.sort_indices(names)
+    names = names.take(order)
     # 'hospital/Observation/7' names the panel; 'Observation/8' its member.
     sources = pc.list_element(pc.split_pattern(names, "/", max_splits=1), 0)
-    return Translation(pc.binary_join_element_wise(sources, pa.concat_arrays(members), "/"), names)
+    return Translation(pc.binary_join_element_wise(sources, pa.concat_arrays(members).take(order), "/"), names)
 
 
 def _settled(landing: Landing, table: str, settlement: Settlement) -> Iterator[pa.RecordBatch]:

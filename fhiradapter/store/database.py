@@ -1,0 +1,138 @@
+"""The database of a store: one DuckDB file, its connection and its transactions."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from fhiradapter.errors import FhirAdapterError
+from fhiradapter.store.disk import Disk
+from fhiradapter.store.tables import SCHEMA_VERSION, statements
+
+STORAGE_VERSION = (
+    "v1.4.0"  # of the oldest DuckDB that fhiradapter runs with, so that any of them reads the file
+)
+MEMORY = "256MB"
+SETTINGS = (
+    "SET TimeZone = 'UTC'",
+    "SET autoinstall_known_extensions = false",  # hospitals' networks are closed
+    "SET autoload_known_extensions = false",
+    f"SET memory_limit = '{MEMORY}'",
+    "SET preserve_insertion_order = false",
+    "SET threads = 2",
+)
+
+
+class Database:
+    """A connection; every statement is a step of the disk, so that tests can stop between any two."""
+
+    def __init__(
+        self, path: Path, disk: Disk, *, waiting: Path | None = None, read_only: bool = False
+    ) -> None:
+        """Open a database, and make its tables when it is new.
+
+        Raises FhirAdapterError when another version of fhiradapter made it, or it is none.
+        """
+        self._disk = disk
+        try:
+            self._connection = duckdb.connect(
+                path, read_only=read_only, config={"storage_compatibility_version": STORAGE_VERSION}
+            )
+        except duckdb.Error as error:
+            raise FhirAdapterError(f"{path.name}: cannot be opened ({type(error).__name__})") from error
+        try:
+            for setting in SETTINGS:
+                self._connection.execute(setting)
+            if waiting is not None:
+                self._connection.execute("SET temp_directory = ?", [str(waiting)])
+            self._check(path, read_only=read_only)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; DuckDB complains at exit of one that was left open."""
+        self._connection.close()
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement."""
+        self._disk.step("sql")
+        self._connection.execute(statement, list(parameters)).fetchall()
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a small query."""
+        return self._connection.execute(query, list(parameters)).fetchall()
+
+    def value(self, query: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the one value of a query; None without a row."""
+        # All of it: a connection with a result that waits does nothing else.
+        rows = self._connection.execute(query, list(parameters)).fetchall()
+        return rows[0][0] if rows else None
+
+    def table(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return the rows of a query as Arrow."""
+        return self._connection.sql(query, params=list(parameters) or None).to_arrow_table()
+
+    def batches(self, query: str, rows: int = 20_000) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query in portions."""
+        reader = self._connection.sql(query).to_arrow_reader(rows)
+        yield from reader
+
+    @contextmanager
+    def given(self, **tables: pa.Table) -> Iterator[None]:
+        """Let queries read Arrow tables by name."""
+        try:
+            for name, table in tables.items():
+                self._connection.register(name, table)
+            yield
+        finally:
+            for name in tables:
+                self._connection.unregister(name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is done inside happen as a whole, or not at all."""
+        self.execute("BEGIN")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def meta(self, name: str) -> str | None:
+        """Return a fact about the store."""
+        value: str | None = self.value("SELECT value FROM base.meta WHERE name = ?", [name])
+        return value
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Remember a fact about the store."""
+        if self.meta(name) != value:
+            self.execute("DELETE FROM base.meta WHERE name = ?", [name])
+            self.execute("INSERT INTO base.meta VALUES (?, ?)", [name, value])
+
+    def _check(self, path: Path, *, read_only: bool) -> None:
+        known = self.value(
+            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'base' AND table_name = 'meta'"
+        )
+        if known:
+            version = self.meta("schema_version")
+            if version != SCHEMA_VERSION:
+                raise FhirAdapterError(
+                    f"{path.name}: was made by another version of fhiradapter (tables {version}, not"
+                    f" {SCHEMA_VERSION}); make it anew with `fhiradapter rebuild`"
+                )
+        elif read_only:
+            raise FhirAdapterError(f"{path.name}: holds no store")
+        else:
+            with self.transaction():
+                for statement in statements():
+                    self._connection.execute(statement)
+
+    def _roll_back(self) -> None:
+        # When the commit itself failed the transaction is gone already.
+        with suppress(duckdb.Error):
+            self._connection.execute("ROLLBACK")

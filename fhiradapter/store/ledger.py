@@ -1,0 +1,187 @@
+"""The ledger: runs, their units, watermarks and accounts, as they stand in the database."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+import pyarrow as pa
+
+from fhiradapter.errors import AccountingError
+from fhiradapter.fhir.units import Unit
+from fhiradapter.store.commit import Counts
+from fhiradapter.store.database import Database
+from fhiradapter.store.journal import UnitRecord
+from fhiradapter.store.moments import moment
+
+PLANNED, DONE, FAILED, EXCLUDED = "planned", "done", "failed", "excluded"
+COLUMNS = "source, type, name, feed, shard, since, until, state, reason, status, received"
+TEXTS = ("source", "type", "name", "feed", "shard", "since", "until", "state", "reason")
+UNITS = pa.schema(
+    [
+        *((name, pa.string()) for name in TEXTS),
+        ("status", pa.int32()),
+        ("received", pa.int64()),
+        ("patients", pa.list_(pa.string())),
+    ]
+)
+STOPPED = "STOPPED"  # the run was stopped before the unit's turn came
+
+# A failed unit is made good by one that covers its time, whatever its own name.
+COVERED = """
+DELETE FROM base.failures f USING records u
+WHERE u.state = 'done' AND f.source = u.source AND f.type = u.type AND (f.name = u.name OR (
+    f.feed = u.feed AND f.shard = u.shard AND len(f.patients) = 0 AND len(u.patients) = 0
+    AND f.since IS NOT NULL AND f.until IS NOT NULL
+    AND coalesce(u.since, f.since) <= f.since AND coalesce(u.until, f.until) >= f.until))"""
+FAILING = """
+SELECT u.source, u.type, u.name, u.feed, u.shard, u.patients, u.since, u.until, u.reason, u.status,
+    coalesce(f.first_run, $1) AS first_run, $1 AS last_run
+FROM records u LEFT JOIN base.failures f ON f.source = u.source AND f.type = u.type AND f.name = u.name
+WHERE u.state = 'failed'"""
+OF_UNIT = "f.source = u.source AND f.type = u.type AND f.name = u.name"
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run."""
+
+    run_id: str
+    started_at: datetime
+    ended_at: datetime | None
+    kind: str
+    outcome: str
+    new: int
+    changed: int
+    removed: int
+    planned: int
+    done: int
+    failed: int
+    excluded: int
+
+
+def begin(database: Database, run_id: str, started: datetime, kind: str) -> None:
+    """Write down that a run began."""
+    database.execute("DELETE FROM base.runs WHERE run_id = ?", [run_id])
+    database.execute(
+        "INSERT INTO base.runs VALUES (?, ?, NULL, ?, 'running', 0, 0, 0)", [run_id, started, kind]
+    )
+
+
+def plan(database: Database, run_id: str, records: Sequence[UnitRecord]) -> None:
+    """Write down units before anything is asked for them; one that is known already stays as it is."""
+    with database.given(records=_table(records)):
+        database.execute(
+            f"INSERT INTO base.units SELECT $1, {COLUMNS} FROM records u ANTI JOIN"
+            f" (FROM base.units WHERE run_id = $1) f ON {OF_UNIT}",
+            [run_id],
+        )
+
+
+def settle_units(database: Database, run_id: str, records: Sequence[UnitRecord]) -> None:
+    """Write down what came of units, where it leaves their watermarks, and what has to be tried again."""
+    with database.given(records=_table(records)):
+        database.execute(f"DELETE FROM base.units f USING records u WHERE f.run_id = ? AND {OF_UNIT}", [run_id])
+        database.execute(f"INSERT INTO base.units SELECT ?, {COLUMNS} FROM records", [run_id])
+        if database.value("SELECT 1 FROM base.failures LIMIT 1"):
+            database.execute(COVERED)
+        failing = database.table(FAILING, [run_id])
+        if failing.num_rows:
+            with database.given(failing=failing):
+                database.execute(f"DELETE FROM base.failures f USING failing u WHERE {OF_UNIT}")
+                database.execute("INSERT INTO base.failures FROM failing")
+    marks = {(one.source, one.type, one.shard): one.watermark for one in records if one.watermark is not None}
+    for key, until in marks.items():
+        database.execute("DELETE FROM base.watermarks WHERE source = ? AND type = ? AND shard = ?", key)
+        database.execute("INSERT INTO base.watermarks VALUES (?, ?, ?, ?)", [*key, until])
+    for one in records:
+        for code in one.warnings:
+            database.execute(
+                "INSERT INTO base.warnings VALUES (?, ?, ?, ?, ?)", [run_id, one.source, one.type, one.name, code]
+            )
+
+
+def add_counts(database: Database, run_id: str, counts: Counts) -> None:
+    """Add what a commit did to its run."""
+    for (source, kind, fate, reason), count in counts.received.items():
+        database.execute(
+            "INSERT INTO base.received VALUES (?, ?, ?, ?, ?, ?)", [run_id, source, kind, fate, reason, count]
+        )
+    database.execute(
+        "UPDATE base.runs SET new = new + ?, changed = changed + ?, removed = removed + ? WHERE run_id = ?",
+        [counts.new, counts.changed, counts.removed, run_id],
+    )
+
+
+def end(database: Database, run_id: str, ended: datetime, *, stopped: bool) -> str:
+    """Close the account of a run and return its outcome: complete, or partial.
+
+    Units that were not reached fail when the run was `stopped`. Raises AccountingError otherwise.
+    """
+    open_ones = int(
+        database.value("SELECT count(*) FROM base.units WHERE run_id = ? AND state = 'planned'", [run_id])
+    )
+    if open_ones and not stopped:
+        raise AccountingError(f"{run_id}: {open_ones} planned units are neither done nor failed nor excluded")
+    if open_ones:
+        database.execute(
+            "UPDATE base.units SET state = 'failed', reason = ? WHERE run_id = ? AND state = 'planned'",
+            [STOPPED, run_id],
+        )
+    failed = database.value("SELECT count(*) FROM base.units WHERE run_id = ? AND state = 'failed'", [run_id])
+    outcome = "partial" if failed or stopped else "complete"
+    database.execute("UPDATE base.runs SET ended_at = ?, outcome = ? WHERE run_id = ?", [ended, outcome, run_id])
+    return outcome
+
+
+def unit_record(unit: Unit, **known: object) -> UnitRecord:
+    """Return a unit as the ledger and the journals have it."""
+    return UnitRecord(**unit._asdict(), **known)  # type: ignore[arg-type]
+
+
+def watermark(database: Database, source: str, kind: str, shard: str) -> str | None:
+    """Return up to when a type was read; None when it was not."""
+    value: str | None = database.value(
+        "SELECT until FROM base.watermarks WHERE source = ? AND type = ? AND shard = ?", [source, kind, shard]
+    )
+    return value
+
+
+def failed_units(database: Database) -> list[Unit]:
+    """Return the units that failed and were not made good since, the oldest first."""
+    return [
+        Unit(source, kind, name, feed, shard, tuple(patients), since, until)
+        for source, kind, name, feed, shard, patients, since, until in database.rows(
+            "SELECT source, type, name, feed, shard, patients, since, until FROM base.failures"
+            " ORDER BY first_run, source, type, name"
+        )
+    ]
+
+
+def runs(database: Database, count: int) -> list[Run]:
+    """Return the last runs, the newest first."""
+    rows = database.rows(
+        "SELECT r.run_id, epoch_us(started_at), epoch_us(ended_at), kind, outcome, new, changed, removed,"
+        " count(u.name), count(u.name) FILTER (state = 'done'), count(u.name) FILTER (state = 'failed'),"
+        " count(u.name) FILTER (state = 'excluded')"
+        " FROM base.runs r LEFT JOIN base.units u ON u.run_id = r.run_id"
+        " GROUP BY ALL ORDER BY 2 DESC, 1 DESC LIMIT ?",
+        [count],
+    )
+    return [Run(row[0], moment(row[1]), moment(row[2]) if row[2] is not None else None, *row[3:]) for row in rows]
+
+
+def received(database: Database, run_id: str) -> Mapping[str, dict[str, dict[str, int]]]:
+    """Return what a run received: type to fate to reason to count; '' is no reason."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for kind, fate, reason, count in database.rows(
+        "SELECT type, fate, coalesce(reason, ''), sum(count)::BIGINT FROM base.received WHERE run_id = ?"
+        " GROUP BY ALL ORDER BY ALL",
+        [run_id],
+    ):
+        found.setdefault(kind, {}).setdefault(fate, {})[reason] = count
+    return found
+
+
+def _table(records: Sequence[UnitRecord]) -> pa.Table:
+    return pa.table(
+        [pa.array([getattr(one, field.name) for one in records], field.type) for field in UNITS], schema=UNITS
+    )

@@ -1,0 +1,54 @@
+"""Rows: those of the cohort that come from a resource, taken out and put in as a whole."""
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.store.database import Database
+from fhiradapter.store.tables import MAPPED
+
+BESIDE = ("members", "dependencies", "lookups")
+KEYED = ("source", "resource_type", "resource_id")
+
+
+def key_table(keys: Sequence[tuple[str, str, str]]) -> pa.Table:
+    """Return (source, type, id) as a table."""
+    columns = zip(*keys, strict=True) if keys else ([], [], [])
+    return pa.table([pa.array(column, pa.string()) for column in columns], names=list(KEYED))
+
+
+def take_out(database: Database, keys: pa.Table, *, beside: bool = True) -> None:
+    """Take out all rows of resources; with `beside` also what is known of their references."""
+    if not keys.num_rows:
+        return
+    with database.given(gone=keys):
+        for table in (*SCHEMAS, *(BESIDE if beside else ())):
+            database.execute(
+                f"DELETE FROM base.{table} t USING gone g WHERE t.resource_id = g.resource_id"
+                " AND t.resource_type = g.resource_type AND t.source = g.source"
+            )
+
+
+def take_out_places(database: Database, places: pa.Table) -> None:
+    """Take out the rows that come from certain lines: source, file, line."""
+    if not places.num_rows:
+        return
+    with database.given(gone=places):
+        for table in SCHEMAS:
+            database.execute(
+                f"DELETE FROM base.{table} t USING gone g"
+                " WHERE t.source_line = g.line AND t.source_file = g.file AND t.source = g.source"
+            )
+
+
+def put_in(database: Database, tables: Mapping[str, Sequence[pa.RecordBatch]], without: pa.Table) -> None:
+    """Put in mapped rows, but for those from the lines `without`."""
+    for table, batches in tables.items():
+        columns = ", ".join(f'"{name}"' for name in SCHEMAS[table].names)
+        mapped = ", ".join(f'"{name}"' for name in MAPPED[table])
+        query = f"INSERT INTO base.{table} SELECT {columns}, {mapped}, NULL FROM arrived a"
+        if without.num_rows:
+            query += " ANTI JOIN without w ON a.source_file = w.file AND a.source_line = w.line"
+        with database.given(arrived=pa.Table.from_batches(batches), without=without):
+            database.execute(query)

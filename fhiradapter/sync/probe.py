@@ -1,0 +1,291 @@
+"""The probe: how each type of a server can be read, learnt by trying rather than from what it says."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from fhiradapter.errors import ServerError, TransientServerError
+from fhiradapter.fhir.capabilities import Capabilities, Offer
+from fhiradapter.fhir.instants import instant
+from fhiradapter.fhir.pages import Page
+from fhiradapter.fhir.rest import Parameters, Rest
+from fhiradapter.reasons import Reason
+from fhiradapter.sync.queries import about
+from fhiradapter.sync.subjects import patient_of
+
+Kept = Literal["updated", "reread", "bulk"]
+FUTURE = "2999-01-01T00:00:00.000Z"
+NOBODY = "fhiradapter-nobody"  # an id that no server has
+SAMPLES = 5
+BROKEN = frozenset({500, 501})  # some servers answer so to a parameter that they do not know
+UNTRIED: Offer = Offer(frozenset(), frozenset())
+SUBJECTS = ("patient", "subject", "individual")  # AdverseEvent has `subject`, ResearchSubject `individual`
+# Where a search has to name a category as well (Epic), these are asked for one by one: the value sets of
+# http://hl7.org/fhir/R4/valueset-observation-category.html and of US Core's conditions.
+CATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "Observation": (
+        "laboratory",
+        "vital-signs",
+        "survey",
+        "exam",
+        "procedure",
+        "imaging",
+        "social-history",
+        "therapy",
+        "activity",
+    ),
+    "Condition": ("problem-list-item", "encounter-diagnosis", "health-concern"),
+}
+
+
+class Ability(msgspec.Struct, frozen=True):
+    """How one type of a server is read; msgspec can write and read it as JSON."""
+
+    feed: Kept | None
+    """Null: it cannot be read, for the reason of `refused`."""
+    why: tuple[str, ...]
+    """The findings, in words."""
+    patient: str | None = None
+    """The parameter that asks for one Patient's resources."""
+    several: bool = False
+    """Whether it takes a list of Patients."""
+    everything: bool = False
+    """Whether a search needs no Patient."""
+    ordered: bool = False
+    history: bool = False
+    counts: bool = False
+    updates: bool = False
+    """Whether `_lastUpdated` is obeyed."""
+    categories: tuple[str, ...] = ()
+    refused: Reason | None = None
+    refused_status: int | None = None
+    proven: bool = True
+    """False when the type was empty, so that its abilities are taken from the server's other types."""
+
+
+def probe(
+    rest: Rest,
+    capabilities: Capabilities,
+    kinds: Collection[str],
+    *,
+    patients: Sequence[str] = (),
+    overruled: Mapping[str, Kept] | None = None,
+) -> dict[str, Ability]:
+    """Return how each type is read; `patients` are some that the server has, `overruled` the settings' feeds.
+
+    Raises the ServerError of a server that fails each time, as nothing can be said of it then.
+    """
+    found = {
+        kind: _Probe(rest, kind, capabilities.types.get(kind, UNTRIED), patients[:SAMPLES]).ability()
+        for kind in kinds
+    }
+    proven = [ability for ability in found.values() if ability.proven and ability.refused is None]
+    for kind, ability in found.items():
+        if not ability.proven and ability.feed == "reread" and ability.everything:
+            found[kind] = _as_the_others(ability, proven)
+        wanted = (overruled or {}).get(kind)
+        if wanted is not None and ability.refused is None:
+            found[kind] = _overruled(found[kind], wanted)
+    return found
+
+
+def _as_the_others(ability: Ability, proven: Sequence[Ability]) -> Ability:
+    """Take an empty type, which shows nothing, to obey `_lastUpdated` where each other type does."""
+    if not proven or not all(other.updates for other in proven):
+        return ability
+    return msgspec.structs.replace(
+        ability,
+        feed="updated",
+        updates=True,
+        ordered=all(other.ordered for other in proven),
+        why=(*ability.why, "the server's other types obey _lastUpdated"),
+    )
+
+
+def _overruled(ability: Ability, wanted: Kept) -> Ability:
+    why = (*ability.why, f"the settings ask for {wanted}")
+    if wanted == "updated":
+        return msgspec.structs.replace(ability, feed=wanted, updates=True, why=why)
+    return msgspec.structs.replace(ability, feed=wanted, why=why)
+
+
+class _Probe:
+    """Tries one type."""
+
+    def __init__(self, rest: Rest, kind: str, offer: Offer, patients: Sequence[str]) -> None:
+        self.rest, self.kind, self.offer, self.patients = rest, kind, offer, patients
+        self.why: list[str] = []
+        self.refusal: ServerError | None = None
+
+    def ability(self) -> Ability:
+        everything = self._rows(()) is not None
+        if self.refusal is not None and self.refusal.reason in {Reason.FORBIDDEN, Reason.NOT_OFFERED}:
+            return self._refused(self.refusal)
+        patient = "_id" if self.kind == "Patient" else self._patient_parameter()
+        scope: Parameters = ()
+        categories: tuple[str, ...] = ()
+        if not everything:
+            allowed = self._scope(patient)
+            if allowed is None:
+                return self._refused(self.refusal)
+            scope, categories = allowed
+        scope = (*scope, *self._category(categories))
+        first = self._rows(scope)
+        updates = self._obeys_updated(scope, first)
+        ordered = updates and self._obeys_sort(scope)
+        if updates:
+            self.why.append(
+                "_lastUpdated is obeyed" + ("" if ordered else ", _sort=_lastUpdated is not proven")
+            )
+        return Ability(
+            feed="updated" if updates else "reread",
+            why=tuple(self.why),
+            patient=patient,
+            several=patient is not None and self._takes_lists(patient, scope),
+            everything=everything,
+            ordered=ordered,
+            history=self._has_history(),
+            counts=self._counts(scope),
+            updates=updates,
+            categories=categories,
+            proven=bool(first and first.entries),
+        )
+
+    def _refused(self, error: ServerError | None) -> Ability:
+        reason = Reason(error.reason) if error is not None else Reason.QUERY_REFUSED
+        status = error.status if error is not None else None
+        self.why.append(f"searches are refused: {reason}" + (f", status {status}" if status else ""))
+        return Ability(None, tuple(self.why), refused=reason, refused_status=status)
+
+    def _rows(self, parameters: Parameters, *, count: int = 2) -> Page | None:
+        """Return a page, or null when the server refuses the search."""
+        try:
+            return self.rest.search(self.kind, parameters, count=count, strict=True)
+        except ServerError as error:
+            if isinstance(error, TransientServerError) and error.status not in BROKEN:
+                raise
+            self.refusal = error
+            return None
+
+    def _category(self, categories: tuple[str, ...]) -> Parameters:
+        return (("category", categories[0]),) if categories else ()
+
+    def _patient_parameter(self) -> str | None:
+        """Return the first parameter that gives nothing for somebody who is not there."""
+        named = [name for name in SUBJECTS if name in self.offer.searches]
+        for name in named or SUBJECTS:
+            for category in ((), self._category(CATEGORIES.get(self.kind, ()))):
+                page = self._rows((about(name, [NOBODY]), *category), count=1)
+                if page is not None and page.entries:
+                    self.why.append(f"`{name}` is ignored")
+                    break
+                if page is not None:
+                    return name
+        # An id that is not there may be refused: then one that is there tells.
+        for name in named or SUBJECTS:
+            if self.patients and self._mine(name) is not None:
+                return name
+        self.why.append("no parameter asks for one Patient's resources")
+        return None
+
+    def _mine(self, name: str) -> Page | None:
+        page = self._rows((about(name, self.patients[:1]),))
+        if page is None or any(patient_of(entry.content) != self.patients[0] for entry in page.entries):
+            return None
+        return page
+
+    def _scope(self, patient: str | None) -> tuple[Parameters, tuple[str, ...]] | None:
+        """Return a Patient with such resources, where searches need one, and the categories if they do."""
+        self.why.append("searches need a Patient")
+        if patient is None or not self.patients:
+            return None
+        wanted = CATEGORIES.get(self.kind, ())
+        allowed: tuple[Parameters, tuple[str, ...]] | None = None
+        for key in self.patients:
+            one = (about(patient, [key]),)
+            page = self._rows(one)
+            categories: tuple[str, ...] = ()
+            if page is None and wanted:
+                page, categories = self._rows((*one, *self._category(wanted))), wanted
+            if page is not None:
+                allowed = allowed or (one, categories)
+                if page.entries:
+                    allowed = one, categories
+                    break
+        if allowed is None:
+            return None
+        if allowed[1]:
+            self.why.append(f"searches need a category: {', '.join(wanted)} are read")
+        return allowed
+
+    def _obeys_updated(self, scope: Parameters, first: Page | None) -> bool:
+        """Return True when rows come for a time that has passed, and none for one that has not."""
+        older = self._rows((*scope, ("_lastUpdated", f"lt{FUTURE}")))
+        if older is None:
+            self.why.append("_lastUpdated is refused")
+            return False
+        newer = self._rows((*scope, ("_lastUpdated", f"ge{FUTURE}")))
+        if newer is None or newer.entries or (newer.self and "_lastUpdated" not in newer.self):
+            self.why.append("_lastUpdated is ignored")
+            return False
+        if not first or not first.entries:
+            self.why.append("the type is empty, so nothing is proven")
+            return False
+        if not older.entries:
+            self.why.append("_lastUpdated gives nothing, although there is something")
+            return False
+        if any(instant(entry.updated) is None for entry in older.entries):
+            self.why.append("resources do not show when they were updated")
+            return False
+        return True
+
+    def _obeys_sort(self, scope: Parameters) -> bool:
+        """Return True when rising and falling order give rising and falling times, and not the same ones."""
+        past = ("_lastUpdated", f"lt{FUTURE}")
+        times = []
+        for order in ("_lastUpdated", "-_lastUpdated"):
+            page = self._rows((*scope, past, ("_sort", order)))
+            if page is None or (page.self and "_sort" not in page.self):
+                return False
+            times.append([instant(entry.updated) or 0 for entry in page.entries])
+        rising, falling = times
+        return (
+            bool(rising and falling)
+            and rising == sorted(rising)
+            and falling == sorted(falling, reverse=True)
+            and rising[0] < falling[0]
+        )
+
+    def _takes_lists(self, patient: str, scope: Parameters) -> bool:
+        """Return True when a list with somebody who is not there gives what the other one has, in any place."""
+        if self.kind == "Patient":
+            known = list(self.patients[:1])
+        else:
+            page = self._rows(scope)
+            owners = [patient_of(entry.content) for entry in page.entries] if page else []
+            known = [owner for owner in owners if owner is not None][:1]
+        if not known:
+            return False
+        rest = tuple(parameter for parameter in scope if parameter[0] != patient)
+        for ids in ((known[0], NOBODY), (NOBODY, known[0])):
+            page = self._rows((about(patient, ids), *rest), count=1)
+            if page is None or not page.entries:
+                self.why.append("Patients are asked for one by one")
+                return False
+        return True
+
+    def _has_history(self) -> bool:
+        if self.offer.interactions and "history-type" not in self.offer.interactions:
+            return False
+        try:
+            next(self.rest.pages(self.kind, (("_since", FUTURE),), count=1, history=True), None)
+        except ServerError:
+            return False
+        return True
+
+    def _counts(self, scope: Parameters) -> bool:
+        try:
+            return self.rest.total(self.kind, scope).number is not None
+        except ServerError:
+            return False

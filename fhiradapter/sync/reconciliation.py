@@ -1,0 +1,72 @@
+"""Reconciliation: the ids and versions of a whole type on the server, beside those of the store."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fhiradapter.fhir.instants import instant
+from fhiradapter.fhir.pages import Entry
+from fhiradapter.fhir.units import Fetched, Tombstone, Unit
+from fhiradapter.sync.absences import explain
+from fhiradapter.sync.known import Held
+from fhiradapter.sync.reading import Portions, Reading, bounds
+from fhiradapter.sync.windows import read_window
+
+ONLY_NAMES = ("_elements", "id,meta")
+
+
+class Differences(NamedTuple):
+    """In what the store differs from the server."""
+
+    missing: list[str]
+    changed: list[str]
+    extra: list[str]
+
+
+def reconcile(unit: Unit, reading: Reading) -> Iterator[Fetched]:
+    """Yield what the store lacks or has otherwise, and what became of what the server does not list.
+
+    The counts are in the warnings, as `RECONCILED missing=0 changed=0 extra=0`.
+    """
+    if unit.since == unit.until:  # everything was read in this very run
+        yield Fetched(unit, watermark=unit.until)
+        return
+    differences = compare(unit, reading)
+    portions = Portions(unit)
+    portions.entries += reading.with_ids(unit.type, [*differences.missing, *differences.changed])
+    yield from portions.full()
+    absences = explain(reading, unit.type, differences.extra)
+    tombstones: tuple[Tombstone, ...] = tuple(absences.tombstones)
+    counts = " ".join(f"{name}={len(ids)}" for name, ids in differences._asdict().items())
+    warnings = (*absences.warnings, f"RECONCILED {counts}")
+    yield Fetched(unit, [*portions.entries, *absences.entries], tombstones, unit.until, warnings)
+
+
+def compare(unit: Unit, reading: Reading) -> Differences:
+    """Return in what the store differs from the server's list up to the unit's end."""
+    _, high = bounds(unit)
+    ordered = reading.ability(unit).ordered
+    listed: dict[str, Entry] = {}
+    for query in reading.queries(unit.type, unit.patients):
+        for part in read_window(reading.rest, query.also(ONLY_NAMES), None, high, ordered=ordered):
+            listed.update((entry.id, entry._replace(content=b"")) for entry in part.entries)
+    held = reading.known.held(unit.type, patients=unit.patients or None)
+    elsewhere = reading.known.held(unit.type, ids=[key for key in listed if key not in held])
+    missing, changed = [], []
+    for key, entry in listed.items():
+        one = held.get(key) or elsewhere.get(key)
+        if one is None or one.state != "current":
+            missing.append(key)
+        elif _is_older(one, entry):
+            changed.append(key)
+    extra = [key for key, one in held.items() if one.state == "current" and key not in listed]
+    return Differences(missing, changed, extra)
+
+
+def _is_older(held: Held, listed: Entry) -> bool:
+    """Return True when the server's version is another one, and not one from before the store's."""
+    if held.version is not None and listed.version is not None and held.version == listed.version:
+        return False
+    ours, theirs = instant(held.updated), instant(listed.updated)
+    if ours is None or theirs is None:
+        return held.version != listed.version
+    return theirs > ours or (theirs == ours and held.version != listed.version)

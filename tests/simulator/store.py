@@ -1,0 +1,116 @@
+"""A store in memory: the rule of versions and nothing else, for tests of what is fetched."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from fhiradapter.fhir.instants import instant
+from fhiradapter.fhir.pages import Entry
+from fhiradapter.fhir.units import Failure, Fetched
+from fhiradapter.sync.known import Held, Mark, Replacement
+from fhiradapter.sync.subjects import patient_of, survivor_of
+
+MEDICATION = re.compile(rb'"(Medication|Specimen)/([^"]+)"')
+
+
+class MemoryStore:
+    """Implements `sync.known.Known`; a commit is `take`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, tuple[Held, Entry]]] = {}
+        self.times: dict[tuple[str, str], int] = {}
+        self.of: dict[tuple[str, str], str | None] = {}
+        self.by_patient: dict[tuple[str, str], set[str]] = {}
+        self.marked: dict[tuple[str, str], Mark] = {}
+        self.survivors: dict[str, str] = {}
+        self.references: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        self.failures: list[tuple[str, Failure]] = []
+        self.warnings: list[str] = []
+        self.changes = 0
+        self.taken = 0
+
+    def take(self, fetched: Fetched) -> None:
+        """Commit what was fetched."""
+        unit = fetched.unit
+        self.warnings += fetched.warnings
+        if fetched.failure is not None:
+            self.failures.append((unit.name, fetched.failure))
+            return
+        for entry in fetched.entries:
+            self.taken += 1
+            self._take(entry)
+        for tombstone in fetched.deleted:
+            row = self.rows.get(tombstone.type, {}).get(tombstone.id)
+            at = instant(tombstone.at)
+            if row is None:
+                blank = Entry(tombstone.type, tombstone.id, None, None, b"", False)
+                self._set(blank, Held(None, None, tombstone.state))
+            elif at is None or row[0].state != "current" or self.times[tombstone.type, tombstone.id] <= at:
+                self._set(row[1], row[0]._replace(state=tombstone.state))
+                self.times[tombstone.type, tombstone.id] = max(
+                    at or 0, self.times[tombstone.type, tombstone.id]
+                )
+        if fetched.watermark is not None:
+            self.marked[unit.type, unit.shard] = Mark(unit.shard, fetched.watermark, unit.patients)
+
+    def _take(self, entry: Entry) -> None:
+        assert not entry.subsetted, "a part of a resource was handed on as the whole"
+        old = self.rows.get(entry.type, {}).get(entry.id)
+        at = instant(entry.updated) or 0
+        if old is not None and old[0].version is not None:
+            ours = self.times[entry.type, entry.id], int(old[0].version)
+            theirs = at, int(entry.version or 0)
+            away = old[0].state in {"deleted", "gone"}
+            if theirs < ours or (away and int(entry.version or 0) <= int(old[0].version)):
+                return
+            if theirs == ours and old[1].content == entry.content and old[0].state == "current":
+                return
+        self.changes += 1
+        self._set(entry, Held(entry.version, entry.updated))
+        self.times[entry.type, entry.id] = at
+
+    def _set(self, entry: Entry, held: Held) -> None:
+        key = entry.type, entry.id
+        self.rows.setdefault(entry.type, {})[entry.id] = held, entry
+        self.times.setdefault(key, 0)
+        patient = patient_of(entry.content) if entry.content else None
+        before = self.of.get(key)
+        if before is not None:
+            self.by_patient[entry.type, before].discard(entry.id)
+        self.of[key] = patient
+        if patient is not None:
+            self.by_patient.setdefault((entry.type, patient), set()).add(entry.id)
+        if entry.type == "Patient":
+            survivor = survivor_of(entry.content)
+            self.survivors.pop(entry.id, None)
+            if survivor is not None:
+                self.survivors[entry.id] = survivor
+        found = {(m[1].decode(), m[2].decode()) for m in MEDICATION.finditer(entry.content)}
+        self.references[key] = found if held.state == "current" else set()
+
+    # -- Known -------------------------------------------------------------------------------------------
+
+    def marks(self, kind: str) -> Sequence[Mark]:
+        return [mark for (type, _), mark in self.marked.items() if type == kind]
+
+    def held(
+        self, kind: str, *, patients: Collection[str] | None = None, ids: Collection[str] | None = None
+    ) -> Mapping[str, Held]:
+        rows = self.rows.get(kind, {})
+        if patients is not None:
+            ids = [id for patient in patients for id in self.by_patient.get((kind, patient), ())]
+        if ids is not None:
+            return {id: rows[id][0] for id in ids if id in rows}
+        return {id: row[0] for id, row in rows.items()}
+
+    def count(self, kind: str, *, before: str, patients: Collection[str] | None = None) -> int:
+        end = instant(before) or 0
+        return sum(
+            one.state == "current" and self.times[kind, id] < end
+            for id, one in self.held(kind, patients=patients).items()
+        )
+
+    def referred(self, kind: str) -> Collection[str]:
+        return {id for found in self.references.values() for type, id in found if type == kind}
+
+    def replacements(self) -> Collection[Replacement]:
+        return [Replacement(*pair) for pair in self.survivors.items()]
