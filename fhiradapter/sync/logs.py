@@ -49,7 +49,7 @@ class JsonLines(logging.Formatter):
 
 
 @contextmanager
-def logged_to(path: Path | None, level: int = logging.INFO) -> Iterator[None]:
+def logged_to(path: Path | None, *, debug: bool = False) -> Iterator[None]:
     """Append the log to a file that only its owner reads; without a path nothing is attached."""
     if path is None:
         yield
@@ -61,7 +61,7 @@ def logged_to(path: Path | None, level: int = logging.INFO) -> Iterator[None]:
         handler.setFormatter(JsonLines())
         before = logger.level
         logger.addHandler(handler)
-        logger.setLevel(level)
+        logger.setLevel(logging.DEBUG if debug else logging.INFO)
         try:
             yield
         finally:

@@ -25,7 +25,8 @@ class StudyMapper:
         """Read the definitions. Raises DefinitionsError for wrong mapping and site files."""
         self._nesting = study.limits.nesting
         self._contexts = {
-            one.name: context_of(study, one, now=EPOCH, several=len(study.sources) > 1) for one in study.sources
+            one.name: context_of(study, one, now=EPOCH, several=len(study.sources) > 1)
+            for one in study.sources
         }
 
     @property

@@ -131,7 +131,7 @@ def _identified_as(rest: Rest, wanted: Sequence[str]) -> tuple[set[str], tuple[s
         entries += _with_identifiers(rest, portion)
     owners: dict[str, set[str]] = {}
     for entry in entries:
-        for identifier in _identified.decode(entry.content).identifier or ():
+        for identifier in _identifiers(entry):
             if identifier.value:
                 for name in (identifier.value, f"{identifier.system or ''}|{identifier.value}"):
                     owners.setdefault(name, set()).add(entry.id)
@@ -144,6 +144,13 @@ def _identified_as(rest: Rest, wanted: Sequence[str]) -> tuple[set[str], tuple[s
     if several:
         remarks.append(f"{several} identifiers belong to several Patients; all of them are read")
     return patients, tuple(remarks)
+
+
+def _identifiers(entry: Entry) -> Sequence[Identifier]:
+    try:
+        return _identified.decode(entry.content).identifier or ()
+    except msgspec.MsgspecError:
+        return refuse(Reason.NOT_FHIR, "Patient", 200)
 
 
 def _with_identifiers(rest: Rest, names: Sequence[str]) -> list[Entry]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from fhiradapter.connection import Server
+from fhiradapter.errors import RefusedAnswerError
 from fhiradapter.fhir.capabilities import Capabilities, read_capabilities
 from fhiradapter.fhir.instants import EPOCH, MICROSECOND, SECOND, instant, written
 from fhiradapter.fhir.rest import Rest
@@ -55,6 +56,8 @@ class Plan(NamedTuple):
     """The end of every window: the server's time less what has to settle."""
     first: frozenset[str]
     """Types that were never read before."""
+    full: bool
+    """Whether everything is read again."""
     server: Server
     reconcile_days: float
     capabilities: Capabilities
@@ -89,8 +92,12 @@ def plan(
     abilities = probed.abilities
     patients = membership.patients
     needing = [kind for kind in wanted if kind not in LOOKED_UP and _needs_patients(abilities[kind])]
+    refusal: RefusedAnswerError | None = None
     if patients is None and needing:
-        patients = everybody(rest)
+        try:
+            patients = everybody(rest)
+        except RefusedAnswerError as error:
+            refusal = error
     begun = Plan(
         source,
         [],
@@ -99,7 +106,8 @@ def plan(
         membership,
         patients,
         until,
-        frozenset(kind for kind in wanted if full or not _main_marks(known, kind)),
+        frozenset(kind for kind in wanted if not _main_marks(known, kind)),
+        full,
         server,
         reconcile_days,
         capabilities,
@@ -111,6 +119,8 @@ def plan(
         if ability.feed is None:
             reason = ability.refused or Reason.QUERY_REFUSED
             begun.excluded.append(_excluded(begun, kind, reason, ability.refused_status))
+        elif refusal is not None and kind in needing and kind != PATIENT_TYPE:
+            begun.excluded.append(_excluded(begun, kind, Reason(refusal.reason), refusal.status))
         elif ability.feed != "bulk":
             begun.units.extend(_of_type(begun, known, kind))
     return begun
@@ -131,7 +141,7 @@ def last(plan: Plan, known: Known) -> list[Unit]:
     units: list[Unit] = []
     for kind, ability in plan.probed.abilities.items():
         if kind in LOOKED_UP:
-            since = None if kind in plan.first else _since(plan, _newest(known, kind, ALL))
+            since = None if plan.full else _since(plan, _newest(known, kind, ALL))
             units.append(_unit(plan, kind, "lookup", ALL, since=since))
         elif ability.feed == "updated" and plan.until is not None:
             units += _reconciliations(plan, known, kind)
@@ -140,10 +150,11 @@ def last(plan: Plan, known: Known) -> list[Unit]:
 
 Stage = Callable[[Plan, Known], list[Unit]]
 STAGES: tuple[Stage, ...] = (
-    lambda plan, _: plan.units,
-    beside,
+    lambda plan, _: plan.units,  # each is planned, and read, after the commit of the one before
+    absent,
+    merged,
     last,
-)  # each after the commit of the one before
+)
 
 
 def described(probed: Probed) -> dict[str, str]:
@@ -159,7 +170,10 @@ def _probe(
 ) -> Probed:
     patients = membership.patients
     if patients is None:
-        patients = tuple(entry.id for entry in rest.search(PATIENT_TYPE, count=5).entries)
+        try:
+            patients = tuple(entry.id for entry in rest.search(PATIENT_TYPE, count=5).entries)
+        except RefusedAnswerError:
+            patients = ()
     feeds: dict[str, Kept] = dict(server.feeds)
     abilities = probe(rest, capabilities, wanted, patients=patients, overruled=feeds)
     date = capabilities.date
@@ -208,7 +222,7 @@ def _of_type(plan: Plan, known: Known, kind: str) -> list[Unit]:
     ability = plan.probed.abilities[kind]
     feed: Feed = "updated" if ability.feed == "updated" else "reread"
     if plan.membership.patients is None and (kind == PATIENT_TYPE or not _needs_patients(ability)):
-        at = None if kind in plan.first else _newest(known, kind, ALL)
+        at = None if plan.full else _newest(known, kind, ALL)
         return [_unit(plan, kind, feed, ALL, since=_since(plan, at) if feed == "updated" else None)]
     if ability.patient is None:
         plan.excluded.append(_excluded(plan, kind, Reason.QUERY_REFUSED, None))
@@ -220,7 +234,7 @@ def _of_type(plan: Plan, known: Known, kind: str) -> list[Unit]:
             feed,
             shard.name,
             patients=shard.patients,
-            since=_since(plan, None if kind in plan.first else shard.at) if feed == "updated" else None,
+            since=_since(plan, None if plan.full else shard.at) if feed == "updated" else None,
         )
         for shard in shards(known.marks(kind), plan.patients or (), plan.server.patients_at_once)
     ]
@@ -309,7 +323,7 @@ def _reconciliations(plan: Plan, known: Known, kind: str) -> list[Unit]:
             since=plan.until if kind in plan.first else None,
         )
         for shard in found
-        if shard.at is None or shard.at <= due
+        if shard.at is None or shard.at <= due or plan.full
     ]
 
 

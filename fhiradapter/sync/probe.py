@@ -53,6 +53,9 @@ class Ability(msgspec.Struct, frozen=True):
     everything: bool = False
     """Whether a search needs no Patient."""
     ordered: bool = False
+    """Whether `_sort=_lastUpdated` is obeyed."""
+    tied: bool = False
+    """True when all resources had one time, so that no order could be seen."""
     history: bool = False
     counts: bool = False
     updates: bool = False
@@ -84,6 +87,10 @@ def probe(
     for kind, ability in found.items():
         if not ability.proven and ability.feed == "reread" and ability.everything:
             found[kind] = _as_the_others(ability, proven)
+        elif ability.tied and len(proven) > 1:
+            others = all(other.ordered or other.tied for other in proven)
+            ordered = others and any(other.ordered for other in proven)
+            found[kind] = msgspec.structs.replace(ability, ordered=ordered)
         wanted = (overruled or {}).get(kind)
         if wanted is not None and ability.refused is None:
             found[kind] = _overruled(found[kind], wanted)
@@ -133,7 +140,7 @@ class _Probe:
         scope = (*scope, *self._category(categories))
         first = self._rows(scope)
         updates = self._obeys_updated(scope, first)
-        ordered = updates and self._obeys_sort(scope)
+        ordered, tied = self._obeys_sort(scope) if updates else (False, False)
         if updates:
             self.why.append(
                 "_lastUpdated is obeyed" + ("" if ordered else ", _sort=_lastUpdated is not proven")
@@ -145,6 +152,7 @@ class _Probe:
             several=patient is not None and self._takes_lists(patient, scope),
             everything=everything,
             ordered=ordered,
+            tied=tied,
             history=self._has_history(),
             counts=self._counts(scope),
             updates=updates,
@@ -240,25 +248,23 @@ class _Probe:
             return False
         return True
 
-    def _obeys_sort(self, scope: Parameters) -> bool:
-        """Return True when rising and falling order give rising and falling times, and not the same ones."""
+    def _obeys_sort(self, scope: Parameters) -> tuple[bool, bool]:
+        """Return whether rising and falling order give rising and falling times, and whether all are one."""
         past = ("_lastUpdated", f"lt{FUTURE}")
         times = []
         for order in ("_lastUpdated", "-_lastUpdated"):
             page = self._rows((*scope, past, ("_sort", order)))
             if page is None or (page.self and "_sort" not in page.self):
-                return False
+                return False, False
             times.append([instant(entry.updated) or 0 for entry in page.entries])
         rising, falling = times
-        return (
-            bool(rising and falling)
-            and rising == sorted(rising)
-            and falling == sorted(falling, reverse=True)
-            and rising[0] < falling[0]
-        )
+        obeyed = rising == sorted(rising) and falling == sorted(falling, reverse=True)
+        if not (rising and falling and obeyed):
+            return False, False
+        return rising[0] < falling[0], rising[0] == falling[0]
 
     def _takes_lists(self, patient: str, scope: Parameters) -> bool:
-        """Return True when a list with somebody who is not there gives what the other one has, in any place."""
+        """Return True when a list with somebody who is not there gives what the other one has."""
         if self.kind == "Patient":
             known = list(self.patients[:1])
         else:

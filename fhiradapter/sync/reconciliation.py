@@ -11,6 +11,7 @@ from fhiradapter.sync.known import Held
 from fhiradapter.sync.reading import Portions, Reading, bounds
 from fhiradapter.sync.windows import read_window
 
+UNSEEN = frozenset({"hidden", "access_lost"})
 ONLY_NAMES = ("_elements", "id,meta")
 
 
@@ -20,6 +21,8 @@ class Differences(NamedTuple):
     missing: list[str]
     changed: list[str]
     extra: list[str]
+    hidden: list[str]
+    """What was not shown before either, although it was there."""
 
 
 def reconcile(unit: Unit, reading: Reading) -> Iterator[Fetched]:
@@ -34,9 +37,9 @@ def reconcile(unit: Unit, reading: Reading) -> Iterator[Fetched]:
     portions = Portions(unit)
     portions.entries += reading.with_ids(unit.type, [*differences.missing, *differences.changed])
     yield from portions.full()
-    absences = explain(reading, unit.type, differences.extra)
+    absences = explain(reading, unit.type, [*differences.extra, *differences.hidden])
     tombstones: tuple[Tombstone, ...] = tuple(absences.tombstones)
-    counts = " ".join(f"{name}={len(ids)}" for name, ids in differences._asdict().items())
+    counts = " ".join(f"{name}={len(getattr(differences, name))}" for name in ("missing", "changed", "extra"))
     warnings = (*absences.warnings, f"RECONCILED {counts}")
     yield Fetched(unit, [*portions.entries, *absences.entries], tombstones, unit.until, warnings)
 
@@ -58,8 +61,9 @@ def compare(unit: Unit, reading: Reading) -> Differences:
             missing.append(key)
         elif _is_older(one, entry):
             changed.append(key)
-    extra = [key for key, one in held.items() if one.state == "current" and key not in listed]
-    return Differences(missing, changed, extra)
+    unlisted = [(key, one.state) for key, one in held.items() if key not in listed]
+    extra = [key for key, state in unlisted if state == "current"]
+    return Differences(missing, changed, extra, [key for key, state in unlisted if state in UNSEEN])
 
 
 def _is_older(held: Held, listed: Entry) -> bool:

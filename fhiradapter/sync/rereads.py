@@ -9,7 +9,7 @@ from fhiradapter.sync.queries import Query
 from fhiradapter.sync.reading import PATIENT_TYPE, Portions, Reading
 from fhiradapter.sync.stable import read_stable
 
-KEPT = frozenset({"current", "access_lost"})  # what is hidden shows itself, or is asked for in reconciling
+KEPT = frozenset({"current", "hidden", "access_lost"})  # what was deleted comes back by itself, or not
 
 
 def reread(unit: Unit, reading: Reading) -> Iterator[Fetched]:

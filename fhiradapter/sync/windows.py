@@ -6,6 +6,7 @@ the window's end and belongs to the next window. Unsorted, the window is halved 
 """
 
 from collections.abc import Iterator
+from operator import gt
 from statistics import median_low
 from typing import NamedTuple
 
@@ -18,7 +19,6 @@ from fhiradapter.sync.stable import read_stable
 
 YEAR_ONE = -62_135_596_800_000_000
 SPLITS = (0, YEAR_ONE + MILLISECOND)  # where a window without a beginning is cut: hardly anything is older
-STRAYS = 3
 ONE_PAGE = 10_000  # asked for where a window cannot be split; servers give less when it is too much
 SORTED = ("_sort", "_lastUpdated")
 
@@ -35,59 +35,86 @@ def read_window(rest: Rest, query: Query, low: int | None, high: int, *, ordered
     """Yield the window [low, high) in parts of ascending time, the last of which ends at `high`.
 
     Instants are microseconds, whole milliseconds. `ordered`: the server obeys `_sort=_lastUpdated`.
-    Raises RefusedAnswerError: FILTER_IGNORED when the server answers with other times than those asked for.
+    Raises RefusedAnswerError: FILTER_IGNORED when the server answers with other times than those asked for,
+    TOO_MANY_PAGES when it takes more requests than the settings allow.
     """
     if low is not None and low >= high:
         return
-    if ordered:
-        yield from _sorted(rest, query, low, high)
-    else:
-        yield from _halved(rest, query, low, high)
+    window = _Window(rest, query)
+    yield from (window.in_order(low, high) if ordered else window.in_halves(low, high))
 
 
-def _sorted(rest: Rest, query: Query, low: int | None, high: int) -> Iterator[Part]:
-    ascending = query.also(SORTED)
-    while True:
-        page = _page(rest, ascending, low, high)
-        if _is_last(rest, page, query.kind):
-            yield _part(page, high)
-            return
-        times = [instant(entry.updated) for entry in page.entries]
-        known = [time for time in times if time is not None]
-        if not known or len(known) < len(times) or any(map(_falls, known, known[1:])):
-            yield from _halved(rest, query, low, high)
-            return
-        # The last instant is read again: more of the same may follow. A shown time may be rounded either way.
-        last, shown = known[-1], shown_to(page.entries[-1].updated or "")
-        again = milliseconds(last - shown)
-        if low is not None and again <= low:
+class _Window:
+    """Reads one window, and counts the requests that it takes."""
+
+    def __init__(self, rest: Rest, query: Query) -> None:
+        self.rest, self.query = rest, query
+        self.requests = 0
+
+    def in_order(self, low: int | None, high: int) -> Iterator[Part]:
+        while True:
+            page = self._page(low, high, ordered=True)
+            if self._is_last(page):
+                yield _part(page, high)
+                return
+            times = [instant(entry.updated) for entry in page.entries]
+            known = [time for time in times if time is not None]
+            if not known or len(known) < len(times) or any(map(gt, known, known[1:])):
+                yield from self.in_halves(low, high)
+                return
+            # The last instant is read again, as more of it may follow; what is shown may be rounded.
+            last, shown = known[-1], shown_to(page.entries[-1].updated or "")
+            again = milliseconds(last - shown)
+            if again >= high:
+                refuse(Reason.FILTER_IGNORED, self.query.kind, 200)
+            if low is None or again > low:
+                yield _part(page, again)
+                low = again
+                continue
             # The page holds nothing but this instant, so going on by time does not get on.
             beyond = min(high, milliseconds(last + shown) + MILLISECOND)
-            yield from _halved(rest, query, low, beyond)
+            yield from self.in_halves(low, beyond)
             if beyond == high:
                 return
             low = beyond
-            continue
-        if again >= high:
-            refuse(Reason.FILTER_IGNORED, query.kind, 200)
-        yield _part(page, again)
-        low = again
 
+    def in_halves(self, low: int | None, high: int) -> Iterator[Part]:
+        waiting = [(low, high)]
+        while waiting:
+            begin, end = waiting.pop()
+            page = self._page(begin, end)
+            if self._is_last(page):
+                yield _part(page, end)
+                continue
+            middle = _middle(page, begin, end)
+            if middle is not None:
+                waiting += [(middle, end), (begin, middle)]
+                continue
+            count = max(self.rest.page_size, ONE_PAGE)
+            yield Part(read_stable(self.rest, self.query.between(begin, end), count=count), end)
 
-def _halved(rest: Rest, query: Query, low: int | None, high: int) -> Iterator[Part]:
-    waiting = [(low, high)]
-    while waiting:
-        begin, end = waiting.pop()
-        page = _page(rest, query, begin, end)
-        if _is_last(rest, page, query.kind):
-            yield _part(page, end)
-            continue
-        middle = _middle(page, begin, end)
-        if middle is None:
-            entries = read_stable(rest, query.between(begin, end), count=max(rest.page_size, ONE_PAGE))
-            yield Part(entries, end)
-            continue
-        waiting += [(middle, end), (begin, middle)]
+    def _page(self, low: int | None, high: int, *, ordered: bool = False) -> Page:
+        """Return the first page of a window; where more follow, its times must be those asked for."""
+        self.requests += 1
+        if self.requests > self.rest.most_pages:
+            refuse(Reason.TOO_MANY_PAGES, self.query.kind, 200)
+        query = self.query.between(low, high)
+        page = self.rest.search(query.kind, (query.also(SORTED) if ordered else query).parameters)
+        if page.next is None:
+            return page
+        strays = sum(_is_stray(entry.updated, low, high) for entry in page.entries)
+        # An index that lags behind shows a newer version here and there; a filter that is ignored, many.
+        if 2 * strays > len(page.entries):
+            refuse(Reason.FILTER_IGNORED, self.query.kind, 200)
+        return page
+
+    def _is_last(self, page: Page) -> bool:
+        """Return True when nothing follows a page; some servers end with empty pages that have a next one."""
+        if page.next is None:
+            return True
+        if page.entries:
+            return False
+        return not any(following.entries for following in self.rest.follow(page, self.query.kind))
 
 
 def _middle(page: Page, low: int | None, high: int) -> int | None:
@@ -101,38 +128,12 @@ def _middle(page: Page, low: int | None, high: int) -> int | None:
     return middle if low < middle < high else milliseconds((low + high) // 2)
 
 
-def _page(rest: Rest, query: Query, low: int | None, high: int) -> Page:
-    """Return the first page of a window; where more follow, its times must be those asked for."""
-    window = query.between(low, high)
-    page = rest.search(query.kind, window.parameters)
-    if page.next is None:
-        return page
-    strays = sum(_is_stray(entry.updated, low, high) for entry in page.entries)
-    # An index that lags behind shows a newer version here and there; a filter that is ignored, many.
-    if strays >= STRAYS and 2 * strays > len(page.entries):
-        refuse(Reason.FILTER_IGNORED, query.kind, 200)
-    return page
-
-
-def _is_last(rest: Rest, page: Page, kind: str) -> bool:
-    """Return True when nothing follows a page; some servers end with empty pages that have a next one."""
-    if page.next is None:
-        return True
-    if page.entries:
-        return False
-    return not any(following.entries for following in rest.follow(page, kind))
-
-
 def _is_stray(updated: str | None, low: int | None, high: int) -> bool:
     time = instant(updated)
     if time is None or updated is None:
         return False
     shown = shown_to(updated)
     return time >= high + shown or (low is not None and time <= low - shown)
-
-
-def _falls(one: int, other: int) -> bool:
-    return other < one
 
 
 def _part(page: Page, upto: int) -> Part:

@@ -1,72 +1,15 @@
-"""The console: accounts as tables, progress as bars on a terminal and as plain lines elsewhere."""
+"""What a run says: accounts, issues, codes."""
 
-import sys
-import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from fhiradapter.console.screens import data
 
 if TYPE_CHECKING:
     from fhiradapter.code_counts import CodeCount
     from fhiradapter.cohort.accounting import TypeAccount
-
-SECONDS_BETWEEN_LINES = 10
-
-# Data goes to stdout, so that it can be piped; everything else goes to stderr.
-talk = Console(stderr=True, highlight=False)
-# Where nobody looks at the width, nothing is cut.
-data = Console(highlight=False, width=None if sys.stdout.isatty() else 220)
-
-
-class ProgressView:
-    """Shows how many resources and bytes were read, and how long it will still take."""
-
-    def __init__(self, total_bytes: int | None) -> None:
-        self._total = total_bytes
-        self._resources = self._bytes = 0
-        self._begun = self._last = time.monotonic()
-        self._bar: Progress | None = None
-        if sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("reading"),
-                BarColumn(),
-                DownloadColumn(),
-                TextColumn("{task.fields[resources]} resources, {task.fields[rate]}/s"),
-                TimeRemainingColumn(),
-                console=talk,
-                transient=True,
-            )
-            self._task = self._bar.add_task("", total=total_bytes, resources="0", rate="0")
-
-    def __enter__(self) -> "ProgressView":
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
-        if kind is None:
-            talk.print(f"read {self._resources:,} resources in {time.monotonic() - self._begun:.1f} s")
-
-    def advance(self, resources: int, bytes_read: int) -> None:
-        """Count what was read since the last call."""
-        self._resources += resources
-        self._bytes += bytes_read
-        now = time.monotonic()
-        rate = f"{self._resources / max(now - self._begun, 1e-3):,.0f}"
-        if self._bar:
-            self._bar.update(self._task, completed=self._bytes, resources=f"{self._resources:,}", rate=rate)
-        elif now - self._last > SECONDS_BETWEEN_LINES:
-            self._last = now
-            share = f", {100 * self._bytes / self._total:.0f} %" if self._total else ""
-            talk.print(f"read {self._resources:,} resources, {rate}/s{share}")
 
 
 def print_accounts(accounting: "dict[str, TypeAccount]") -> None:

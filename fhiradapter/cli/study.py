@@ -1,6 +1,5 @@
-"""The command line: arguments in, exit code out."""
+"""Verbs that read a study's files and compute."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,46 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhiradapter.errors import FhirAdapterError, PartialError, SettingsError, UsageError
+from fhiradapter.cli.options import AsJson, Site, StudyFile, Zone
+from fhiradapter.cli.printing import print_files, print_json
+from fhiradapter.errors import PartialError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from fhiradapter.runs import Run
 
-# Heavy modules are imported by the verb that needs them, so that --help answers at once.
 
-app = typer.Typer(
-    name="fhiradapter",
-    help="From FHIR to a traceable trial cohort, progression slopes and safety tables.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 complete, 1 unexpected, 2 usage, 3 settings or definitions, 4 partial.",
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"fhiradapter {version('fhiradapter')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _every(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """From FHIR to a traceable trial cohort, progression slopes and safety tables."""
-
-
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Site = Annotated[Path | None, typer.Option(metavar="FILE", help="Site overlay with local codes and units.")]
-Zone = Annotated[str | None, typer.Option("--time-zone", metavar="NAME", help="IANA zone of local days.")]
-
-
-@app.command()
 def run(
     study: StudyFile,
     out: Annotated[
@@ -65,7 +32,6 @@ def run(
     _show(made, as_json=as_json)
 
 
-@app.command("map")
 def map_(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or globs.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write cohort/ and run.json.")],
@@ -84,7 +50,6 @@ def map_(
     _show(made, as_json=as_json)
 
 
-@app.command()
 def analyse(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT_DIR", help="What `map` or `run` wrote.")],
     study: Annotated[Path, typer.Option(metavar="STUDY.toml", help="The study file.")],
@@ -99,10 +64,9 @@ def analyse(
     results = compute(read_cohort(cohort), load_study(study))
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_bytes(results.to_json())
-    _print_files({"results": out / "results.json"}, as_json=as_json)
+    print_files({"results": out / "results.json"}, as_json=as_json)
 
 
-@app.command()
 def report(
     results: Annotated[
         Path, typer.Argument(metavar="RESULTS_DIR", help="The folder that holds results.json.")
@@ -123,10 +87,9 @@ def report(
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise UsageError(f"{path}: is not a results.json of this version; run `analyse` again") from error
-    _print_files({"report": write_report(read, out)}, as_json=as_json)
+    print_files({"report": write_report(read, out)}, as_json=as_json)
 
 
-@app.command()
 def profile(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...|STUDY.toml", help="FHIR, or a study file.")
@@ -149,7 +112,7 @@ def profile(
     if unmapped:
         counts = [row for row in counts if row.concept is None or not row.converted]
     if as_json:
-        _print_json([row._asdict() for row in counts])
+        print_json([row._asdict() for row in counts])
         return
     print_code_counts(counts)
     entries = site_entries(counts)
@@ -158,7 +121,6 @@ def profile(
         data.print(entries, markup=False, soft_wrap=True)
 
 
-@app.command()
 def check(
     study: Annotated[Path | None, typer.Argument(metavar="STUDY.toml", help="The study file.")] = None,
     definitions: Annotated[
@@ -178,7 +140,7 @@ def check(
     if study is not None:
         found += check_study(load_study(study))
     if as_json:
-        _print_json([finding._asdict() for finding in found])
+        print_json([finding._asdict() for finding in found])
     else:
         for finding in found:
             data.print(f"{finding.where}: {finding.message}", soft_wrap=True, markup=False)
@@ -186,26 +148,6 @@ def check(
             data.print("nothing is wrong")
     if found:
         raise SettingsError(f"{len(found)} finding(s)")
-
-
-def main() -> None:
-    """Run the command; an error of fhiradapter or of the file system becomes one line and an exit code."""
-    try:
-        app(standalone_mode=True)
-    except FhirAdapterError as error:
-        _say("partial" if isinstance(error, PartialError) else "error", str(error))
-        sys.exit(error.exit_code)
-    except OSError as error:
-        _say("error", f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
-        sys.exit(FhirAdapterError.exit_code)
-
-
-def _say(label: str, message: str) -> None:
-    from rich.markup import escape
-
-    from fhiradapter.console import talk
-
-    talk.print(f"[bold red]{label}:[/] {escape(message)}", soft_wrap=True)
 
 
 @contextmanager
@@ -232,7 +174,7 @@ def _show(made: "Run", *, as_json: bool) -> None:
         "record": made.folder / "run.json",
     }
     if as_json:
-        _print_json(
+        print_json(
             {
                 "files": {name: str(path) for name, path in files.items()},
                 "accounting": made.accounting,
@@ -246,22 +188,6 @@ def _show(made: "Run", *, as_json: bool) -> None:
         print_issues(made.issues)
         print_unmapped(made.unmapped)
         data.print()
-        _print_files(files, as_json=False)
+        print_files(files, as_json=False)
     if made.partial:
         raise PartialError("; ".join(made.partial))
-
-
-def _print_files(files: dict[str, Path], *, as_json: bool) -> None:
-    from fhiradapter.console import data
-
-    if as_json:
-        _print_json({name: str(path) for name, path in files.items()})
-        return
-    for name, path in files.items():
-        data.print(f"{name + ':':<9}{path}", soft_wrap=True, markup=False)
-
-
-def _print_json(content: Any) -> None:
-    import msgspec
-
-    typer.echo(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

@@ -1,0 +1,11 @@
+"""Arguments and options that several verbs share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Site = Annotated[Path | None, typer.Option(metavar="FILE", help="Site overlay with local codes and units.")]
+Zone = Annotated[str | None, typer.Option("--time-zone", metavar="NAME", help="IANA zone of local days.")]

@@ -1,0 +1,143 @@
+"""What the verbs of a store say."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from fhiradapter.console.screens import data, plain_table
+
+if TYPE_CHECKING:
+    from fhiradapter.store.ledger import Run
+    from fhiradapter.store.quarantine import Quarantined
+    from fhiradapter.store.status import Status
+    from fhiradapter.sync.aftermath import Since
+    from fhiradapter.sync.rehearsal import Rehearsal
+    from fhiradapter.tracing import Explanation
+
+RUNS = ("run", "began", "seconds", "outcome", "new", "changed", "removed", "units", "failed", "excluded")
+
+
+def print_sync(run: "Run", remarks: Sequence[str], files: Mapping[str, Path]) -> None:
+    """Print what one run did."""
+    print_runs([run])
+    for remark in remarks:
+        data.print(f"note: {remark}", soft_wrap=True, markup=False)
+    for name, path in files.items():
+        data.print(f"{name + ':':<9}{path}", soft_wrap=True, markup=False)
+
+
+def print_runs(runs: "Sequence[Run]") -> None:
+    """Print runs, one line each."""
+    table = plain_table(*RUNS, right=RUNS[2:3] + RUNS[4:])
+    for run in runs:
+        seconds = (run.ended_at - run.started_at).total_seconds() if run.ended_at else None
+        table.add_row(
+            run.run_id,
+            _time(run.started_at),
+            f"{seconds:,.1f}" if seconds is not None else "",
+            f"{run.kind}, {run.outcome}",
+            *(
+                f"{count:,}"
+                for count in (run.new, run.changed, run.removed, run.planned, run.failed, run.excluded)
+            ),
+        )
+    data.print(table)
+
+
+def print_status(status: "Status", since: "Since | None") -> None:
+    """Print the status of a store."""
+    if not status.runs:
+        data.print("no run yet")
+        return
+    print_runs(status.runs)
+    table = plain_table(
+        "resource type", "current", "deleted", "hidden", "read up to", right=("current", "deleted", "hidden")
+    )
+    marks: dict[str, str] = {}
+    for mark in status.watermarks:
+        marks[mark.type] = min(mark.until, marks.get(mark.type, mark.until))
+    for kind in sorted(status.resources.keys() | marks):
+        states = status.resources.get(kind, {})
+        table.add_row(
+            kind,
+            f"{states.get('current', 0):,}",
+            f"{states.get('deleted', 0) + states.get('gone', 0):,}",
+            f"{states.get('hidden', 0) + states.get('access_lost', 0):,}",
+            marks.get(kind, ""),
+        )
+    data.print()
+    data.print(table)
+    for title, counts in (("quarantine", status.quarantine), ("the server remarked", status.warnings)):
+        if counts:
+            parts = ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
+            data.print(f"\n{title}: {parts}", soft_wrap=True, markup=False)
+    for unit in status.failed:
+        data.print(f"to be tried again: {unit.name}", soft_wrap=True, markup=False)
+    if since is not None:
+        data.print(f"\n{since.sentence}", soft_wrap=True, markup=False)
+
+
+def print_quarantine(found: "Sequence[Quarantined]") -> None:
+    """Print what is in quarantine."""
+    table = plain_table("resource", "version", "reason", "element", "what to do", "raw file:line")
+    for one in found:
+        cells = (
+            f"{one.type}/{one.id}",
+            one.version or "",
+            one.reason + (" (an older version is shown)" if one.shown else ""),
+            one.path or "",
+            one.detail or "",
+            f"{one.file}:{one.line}",
+        )
+        table.add_row(*(Text(cell) for cell in cells))
+    data.print(table)
+    data.print(f"{len(found):,} in quarantine")
+
+
+def print_rehearsal(found: "Rehearsal") -> None:
+    """Print what a sync would change."""
+    data.print(f"would add {found.new:,}, change {found.changed:,} and remove {found.removed:,} resources")
+    table = plain_table("period", "n", "mean slope now", "n then", "mean slope then", right=("n", "n then"))
+    for line in found.slopes:
+        cells = (
+            line.period,
+            _count(line.n),
+            _slope(line.slope),
+            _count(line.n_then),
+            _slope(line.slope_then),
+        )
+        table.add_row(*cells)
+    if found.slopes:
+        data.print(f"\n{found.concept}, {found.unit}")
+        data.print(table)
+
+
+def print_explanation(found: "Explanation") -> None:
+    """Print where a row comes from."""
+    table = plain_table("", "")
+    for name, value in found.lines():
+        table.add_row(Text(name, style="bold"), Text(value))
+    data.print(table)
+    for issue in found.issues:
+        data.print(
+            f"{issue.disposition}: {issue.reason} at {issue.path or 'the resource'}: {issue.detail}",
+            soft_wrap=True,
+            markup=False,
+        )
+    if found.raw is not None:
+        data.print(f"\n{found.raw}", soft_wrap=True, markup=False)
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _slope(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

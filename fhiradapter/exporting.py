@@ -1,0 +1,63 @@
+"""Exports: the cohort's tables, or a store's resources as they were sent, in other forms."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.errors import UsageError
+from fhiradapter.settings import load_study
+from fhiradapter.store.directory import read_cohort
+from fhiradapter.store.place import is_store
+from fhiradapter.store.snapshot import read_snapshot
+
+Files = dict[str, Path]
+
+
+def export_to(place: Path, form: str, out: Path) -> Files:
+    """Write an export into a folder and return its files by what they are.
+
+    `place` is a study file whose study has a store, a store, or a folder with a cohort. Raises UsageError for
+    a form that there is not.
+    """
+    if form not in FORMS:
+        raise UsageError(f"--to {form}: choose of {', '.join(FORMS)}")
+    out.mkdir(parents=True, exist_ok=True)
+    return FORMS[form](_home(place), out)
+
+
+def _home(place: Path) -> Path:
+    """Return the store or folder with a cohort that is meant."""
+    if place.is_dir():
+        return place
+    study = load_study(place)
+    store = study.folder / study.store.path
+    return store if is_store(store) else Path("out") / study.study.id
+
+
+def _cohort(home: Path) -> Cohort:
+    return read_snapshot(home) if is_store(home) else read_cohort(home)
+
+
+def to_parquet(home: Path, out: Path) -> Files:
+    """Write one Parquet file per table."""
+    cohort = _cohort(home)
+    files = {table: out / f"{table}.parquet" for table in SCHEMAS}
+    for table, path in files.items():
+        pq.write_table(cohort.arrow(table), path, compression="zstd")
+    return files
+
+
+def to_csv(home: Path, out: Path) -> Files:
+    """Write one CSV file per table, UTF-8 with a header; a missing value is empty, an empty text quoted."""
+    cohort = _cohort(home)
+    files = {table: out / f"{table}.csv" for table in SCHEMAS}
+    for table, path in files.items():
+        pa_csv.write_csv(cohort.arrow(table), path)
+    return files
+
+
+FORMS: dict[str, Callable[[Path, Path], Files]] = {"parquet": to_parquet, "csv": to_csv}

@@ -1,0 +1,105 @@
+"""Export journals: one file per export that only grows, a line for each of its states."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from fhiradapter.errors import FhirAdapterError
+from fhiradapter.sync.export_states import Export, Kept, Landed
+
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+SUFFIX = ".json"
+
+
+class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    export: Export | None = None
+    landed: Landed | None = None
+
+
+_lines = msgspec.json.Decoder(_Line)
+
+
+class ExportJournals:
+    """Keeps exports in a folder that only its owner may enter; implements `export_states.ExportLedger`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, export: Export) -> None:
+        """Keep a state; it is on the disk when this returns."""
+        self._append(export.id, _Line(export=export), sync=True)
+
+    def land(self, export: Export, landed: Landed) -> None:
+        """Keep that a file is here."""
+        self._append(export.id, _Line(landed=landed), sync=False)
+
+    def load(self) -> list[Kept]:
+        """Return all exports in the order in which they began.
+
+        Raises FhirAdapterError when a journal is damaged elsewhere than in its last line, which an
+        interruption may have cut.
+        """
+        found = [kept for path in self.folder.glob(f"*{SUFFIX}") if (kept := _read(path)) is not None]
+        return sorted(found, key=lambda kept: (kept.export.began, kept.export.id))
+
+    def _append(self, name: str, line: _Line, *, sync: bool) -> None:
+        path = self.folder / f"{name}{SUFFIX}"
+        is_new = not path.exists()
+        if is_new:
+            self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            _drop_what_was_cut(handle)
+            content = msgspec.json.encode(line) + b"\n"
+            while content:
+                content = content[os.write(handle, content) :]
+            if sync:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        if is_new:
+            _sync_folder(self.folder)
+
+
+def _read(path: Path) -> Kept | None:
+    export: Export | None = None
+    landed: dict[int, Landed] = {}
+    for content in path.read_bytes().split(b"\n")[:-1]:
+        try:
+            line = _lines.decode(content)
+        except msgspec.MsgspecError as error:
+            raise FhirAdapterError(f"exports/{path.name}: is no journal of an export") from error
+        if line.export is not None:
+            if export is not None and line.export.generation != export.generation:
+                landed = {}
+            export = line.export
+        if line.landed is not None:
+            landed[line.landed.number] = line.landed
+    if export is None:
+        return None
+    return Kept(export, {n: one for n, one in landed.items() if one.generation == export.generation})
+
+
+def _drop_what_was_cut(handle: int) -> None:
+    """Take away a last line without an end, so that the next one does not hang on it."""
+    size = os.lseek(handle, 0, os.SEEK_END)
+    if not size or os.pread(handle, 1, size - 1) == b"\n":
+        return
+    end, step = size, 1 << 16
+    while end > 0:
+        start = max(0, end - step)
+        at = os.pread(handle, end - start, start).rfind(b"\n")
+        if at >= 0:
+            os.ftruncate(handle, start + at + 1)
+            return
+        end = start
+    os.ftruncate(handle, 0)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,55 @@
+"""What one source's part of a store holds, as planning and reading ask for it."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+
+from fhiradapter.fhir.instants import written
+from fhiradapter.store.store import Store
+from fhiradapter.sync.known import Held, Mark, Replacement
+from fhiradapter.sync.reading import PATIENT_TYPE
+
+
+class StoreKnown:
+    """Answers from a store; threads ask it while nothing is committed, which `lock` sees to."""
+
+    def __init__(self, store: Store, source: str, lock: threading.RLock) -> None:
+        self._store = store
+        self._source = source
+        self._lock = lock
+
+    def marks(self, kind: str) -> Sequence[Mark]:
+        """Return the watermark of every shard of a type."""
+        with self._lock:
+            return [Mark(*found) for found in self._store.marks(self._source, kind)]
+
+    def held(
+        self,
+        kind: str,
+        *,
+        patients: Collection[str] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> Mapping[str, Held]:
+        """Return what is held of a type by id: of some patients (for Patient: these), of some ids, or all."""
+        if kind == PATIENT_TYPE and ids is None:
+            patients, ids = None, patients
+        with self._lock:
+            found = self._store.known(self._source, kind, ids=ids, patients=patients)
+        return {
+            key: Held(one.version, None if one.updated is None else written(one.updated), one.state)
+            for key, one in found.items()
+        }
+
+    def count(self, kind: str, *, before: str, patients: Collection[str] | None = None) -> int:
+        """Return how many current resources were last updated before an instant; undated ones count."""
+        with self._lock:
+            return self._store.count_before(self._source, kind, before, patients)
+
+    def referred(self, kind: str) -> Collection[str]:
+        """Return the ids of a type that current resources refer to."""
+        with self._lock:
+            return self._store.referred(self._source, kind)
+
+    def replacements(self) -> Collection[Replacement]:
+        """Return the merges that the current Patients tell of."""
+        with self._lock:
+            return [Replacement(*found) for found in self._store.replacements(self._source)]
