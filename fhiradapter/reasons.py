@@ -117,6 +117,13 @@ class Reason(StrEnum):
     TRAILING_BYTES = "TRAILING_BYTES"
     UNKNOWN_ENCODING = "UNKNOWN_ENCODING"
     NO_FILE = "NO_FILE"
+    # Bulk exports
+    BAD_MANIFEST = "BAD_MANIFEST"
+    COUNT_DIFFERS = "COUNT_DIFFERS"
+    EXPORT_FAILED = "EXPORT_FAILED"
+    EXPORT_GONE = "EXPORT_GONE"
+    EXPORT_LATE = "EXPORT_LATE"
+    EXPORT_RUNNING = "EXPORT_RUNNING"
 
 
 QUARANTINED, IGNORED, FLAGGED = "quarantined", "ignored", "flagged"
@@ -274,4 +281,18 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.TRAILING_BYTES: Meaning(FLAGGED, "error", "bytes follow the end of the compressed answer"),
     Reason.UNKNOWN_ENCODING: Meaning(FLAGGED, "error", "compressed in a way that was not asked for"),
     Reason.NO_FILE: Meaning(FLAGGED, "error", "the server does not give this file any more"),
+    Reason.BAD_MANIFEST: Meaning(
+        FLAGGED, "error", "an export without a readable transactionTime, list of files or place to ask"
+    ),
+    Reason.COUNT_DIFFERS: Meaning(
+        FLAGGED, "error", "a file of an export has not as many lines as its manifest says; nothing of it counts"
+    ),
+    Reason.EXPORT_FAILED: Meaning(FLAGGED, "error", "the server says that its export failed"),
+    Reason.EXPORT_GONE: Meaning(
+        FLAGGED, "error", "the server forgot its export before it was read; another one is begun next time"
+    ),
+    Reason.EXPORT_LATE: Meaning(FLAGGED, "error", "the export was not ready within export_days"),
+    Reason.EXPORT_RUNNING: Meaning(
+        FLAGGED, "information", "the server still works on the export; it is asked again next time"
+    ),
 }

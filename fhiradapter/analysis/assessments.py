@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fhiradapter.analysis.order import in_order
+
 CUTTING = (
     "alsfrs_r_05a_cutting",
     "alsfrs_r_05b_cutting",
@@ -25,6 +27,7 @@ OTHER_ITEMS = (
     "alsfrs_r_12_respiratory",
 )
 ITEMS = (*CUTTING, *OTHER_ITEMS)
+ITEM_COLUMNS = ("comparator", "performer", "parent_id")  # what is asked of a measurement beside what all are
 HIGHEST_ANSWER = 4  # Cedarbaum et al. 1999: 0 to 4 for each item
 
 # Items 1 to 12 in the order of the form, as columns of `twelve_items`.
@@ -91,7 +94,7 @@ def gather_assessments(items: pd.DataFrame) -> Assessments:
     >>> gather_assessments(pd.DataFrame(rows)).lowest[:, :4].tolist()
     [[nan, nan, 3.0, 3.0]]
     """
-    items = items.sort_values(["subject_id", "at", "row_id"], kind="stable").reset_index(drop=True)
+    items = in_order(items)
     column = pd.Index(ITEMS).get_indexer(pd.Index(items["concept"]))
     assessment, heads = pd.factorize(_together(items, column))
     firsts = np.unique(assessment, return_index=True)[1]

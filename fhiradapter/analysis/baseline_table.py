@@ -64,8 +64,7 @@ def _rows(
 
 
 def _unit_of(cohort: Cohort, concept: str) -> str | None:
-    rows = cohort.measurements
-    units = rows.loc[rows["concept"].eq(concept), "unit"].mode()
+    units = cohort.select("measurements", ["unit"], concepts=[concept])["unit"].mode()
     return str(units.iloc[0]) if len(units) else None
 
 

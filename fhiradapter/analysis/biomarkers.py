@@ -59,7 +59,9 @@ def derive_biomarkers(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> d
     visits = plan_visits(study, timeline, configured=study.biomarkers.visits)
     derived = {}
     for concept in dict.fromkeys(study.biomarkers.concepts):
-        rows, left_out = usable_measurements(cohort, study, [concept], timeline.index)
+        rows, left_out = usable_measurements(
+            cohort, study, [concept], timeline.index, columns=["unit", "comparator"]
+        )
         rows, left_out = _apply_limits(rows, left_out, study)
         for series in split_series(rows, left_out, concept=concept):
             derived[series.key] = _derive_one(series, visits, study, timeline, concept=concept)

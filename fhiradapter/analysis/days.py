@@ -53,7 +53,10 @@ def earliest_instant(at: pd.Series, on: pd.Series) -> pd.Series:
     >>> earliest_instant(at, on).astype("str").tolist()
     ['2020-05-06 00:00:00+00:00']
     """
-    return at.astype(INSTANT).fillna(on.dt.tz_localize("UTC").astype(INSTANT))
+    instants = at.astype(INSTANT)
+    if not instants.isna().any():
+        return instants
+    return instants.fillna(on.dt.tz_localize("UTC").astype(INSTANT))
 
 
 def days_between(later: pd.Series, earlier: pd.Series) -> npt.NDArray[np.float64]:
@@ -68,7 +71,11 @@ def days_between(later: pd.Series, earlier: pd.Series) -> npt.NDArray[np.float64
 
 def as_dates(on: pd.Series) -> list[object]:
     """Return the days as `datetime.date`, None where missing."""
-    listed: list[object] = on.to_numpy(dtype="datetime64[D]").tolist()
+    days = on.to_numpy(dtype="datetime64[D]")
+    places, different = pd.factorize(days)
+    # One object for each different day: a million rows have some thousand.
+    dates = np.array([*np.asarray(different, dtype="datetime64[D]").tolist(), None], dtype=object)
+    listed: list[object] = dates[places].tolist()
     return listed
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fhiradapter.analysis.criteria import significant
 from fhiradapter.analysis.days import as_dates
-from fhiradapter.analysis.first_dose import side_of_first_dose
+from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
 from fhiradapter.analysis.usable_measurements import usable_measurements
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import HysLaw, LiverCase
@@ -55,31 +55,26 @@ def derive_hys_law(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> HysL
     rows, _ = usable_measurements(
         cohort, study, THRESHOLDS, timeline.index, columns=["range_high", "comparator"]
     )
-    side = side_of_first_dose(
-        rows["subject_id"],
-        on=rows["on"],
-        at=rows["at"],
-        precision=rows["measured_precision"],
-        timeline=timeline,
-    )
-    rows = rows.loc[side.gt(0)].sort_values(["on", "at", "row_id"], kind="stable")
-    treated = timeline.index[timeline["first_dose_on"].notna()]
-    rows = rows.assign(person=treated.get_indexer(pd.Index(rows["subject_id"])), multiple=_multiples(rows))
-    rows = rows.assign(raised=_raised(rows))
-    known = rows.loc[rows["raised"].notna()]
-    enzymes = rows["concept"].isin(AMINOTRANSFERASES)
-    bilirubin = known.loc[known["concept"].eq(BILIRUBIN)]
-    high = known.loc[known["concept"].isin(AMINOTRANSFERASES) & known["raised"].eq(True)]
-    pairs = _followed(high, bilirubin.loc[bilirubin["raised"].eq(True)])
+    treated = timeline.loc[timeline["first_dose_on"].notna()]
+    measured = number_measurements(rows, treated, columns=["range_high", "comparator"])
+    measured = measured.loc[measured["side"].gt(0) & measured["person"].ge(0)]
+    measured = measured.assign(multiple=_multiples(measured))
+    measured = measured.assign(raised=_raised(measured))
+    enzymes = measured["concept"].isin(AMINOTRANSFERASES)
+    bilirubin = measured["concept"].eq(BILIRUBIN)
+    known, raised = measured["raised"].notna(), measured["raised"].eq(True).fillna(False)
+    high = _in_order(measured.loc[enzymes & raised], rows)
+    later = measured.loc[bilirubin & known].sort_values("on", kind="stable")
+    pairs = _followed(high, _in_order(measured.loc[bilirubin & raised], rows))
     cases = pairs.drop_duplicates("person").sort_values("person")
-    judged = _followed(high, bilirubin)["row_id"]
-    open_rows = high.loc[~high["row_id"].isin(judged) & ~high["person"].isin(cases["person"])]
+    judged = _followed(high, later)["row"]
+    open_rows = high.loc[~high["row"].isin(judged) & ~high["person"].isin(cases["person"])]
     undecided = np.sort(open_rows["person"].unique())
     settled = set(cases["person"]) | set(undecided)
     reasons = {
-        NO_AMINOTRANSFERASE: ~_has(rows.loc[enzymes], treated),
-        NO_BILIRUBIN: ~_has(rows.loc[rows["concept"].eq(BILIRUBIN)], treated),
-        NO_LIMIT: ~(_has(known.loc[enzymes.loc[known.index]], treated) & _has(bilirubin, treated)),
+        NO_AMINOTRANSFERASE: ~_has(measured.loc[enzymes], treated),
+        NO_BILIRUBIN: ~_has(measured.loc[bilirubin], treated),
+        NO_LIMIT: ~(_has(measured.loc[enzymes & known], treated) & _has(later, treated)),
     }
     first = np.select(list(reasons.values()), list(reasons), "")
     first[list(settled)] = ""
@@ -89,9 +84,9 @@ def derive_hys_law(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> HysL
         rule=RULE,
         subjects=len(treated),
         assessable=len(treated) - len(undecided) - int(counts.sum()),
-        cases=_cases(cases, rows.loc[rows["concept"].eq(ALKALINE_PHOSPHATASE)]),
-        undecided=tuple(treated[undecided]),
-        values_not_judged=int(rows.loc[~rows["concept"].eq(ALKALINE_PHOSPHATASE), "raised"].isna().sum()),
+        cases=_cases(cases, measured.loc[measured["concept"].eq(ALKALINE_PHOSPHATASE)], rows, treated),
+        undecided=tuple(treated.index[undecided]),
+        values_not_judged=int(((enzymes | bilirubin) & ~known).sum()),
         not_assessable={reason: missing[reason] for reason in reasons if reason in missing},
     )
 
@@ -115,7 +110,13 @@ def _raised(rows: pd.DataFrame) -> pd.Series:
     return reached.mask(at_limit, False).mask(~decided | rows["multiple"].isna())
 
 
-def _has(rows: pd.DataFrame, treated: pd.Index) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _in_order(part: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return measurements in order of time, those of one moment by name."""
+    named = part.assign(row_id=names_of(rows["row_id"], part["row"]))
+    return named.sort_values(["on", "at", "row_id"], kind="stable")
+
+
+def _has(rows: pd.DataFrame, treated: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     """Return for each treated subject whether there is a row."""
     has = np.zeros(len(treated), dtype=bool)
     has[rows["person"].to_numpy()] = True
@@ -124,67 +125,56 @@ def _has(rows: pd.DataFrame, treated: pd.Index) -> "np.ndarray[tuple[int], np.dt
 
 def _followed(high: pd.DataFrame, bilirubin: pd.DataFrame) -> pd.DataFrame:
     """Return the raised aminotransferases that a bilirubin follows within the days, with the first such."""
-    columns = ["person", "on", "row_id", "multiple"]
-    right = bilirubin[columns].rename(
-        columns={"on": "bilirubin_on", "row_id": "bilirubin_row_id", "multiple": "bilirubin_uln"}
+    right = bilirubin[["person", "on", "row", "multiple"]].rename(
+        columns={"on": "bilirubin_on", "row": "bilirubin_row", "multiple": "bilirubin_uln"}
     )
     found = pd.merge_asof(
-        high[["subject_id", "concept", *columns]],
+        high[["person", "concept", "on", "row", "multiple"]],
         right.assign(on=right["bilirubin_on"]),
         on="on",
         by="person",
         direction="forward",
         tolerance=pd.Timedelta(days=WITHIN_DAYS),
     )
-    return found.loc[found["bilirubin_row_id"].notna()]
+    return found.loc[found["bilirubin_row"].notna()].astype({"bilirubin_row": np.int64})
 
 
-def _cases(cases: pd.DataFrame, alkaline: pd.DataFrame) -> tuple[LiverCase, ...]:
+def _cases(
+    cases: pd.DataFrame, alkaline: pd.DataFrame, rows: pd.DataFrame, treated: pd.DataFrame
+) -> tuple[LiverCase, ...]:
     """Return the cases with the highest alkaline phosphatase between their days."""
-    phosphatase = alkaline[["person", "on", "row_id", "multiple", "raised"]].rename(columns={"on": "alp_on"})
+    phosphatase = alkaline[["person", "on", "row", "multiple", "raised"]].rename(columns={"on": "alp_on"})
     beside = cases[["person", "on", "bilirubin_on"]].merge(phosphatase, on="person")
     beside = beside.loc[beside["alp_on"].between(beside["on"], beside["bilirubin_on"])]
     beside = beside.loc[beside["multiple"].notna()].sort_values("multiple", kind="stable")
     beside = beside.drop_duplicates("person", keep="last").set_index("person").reindex(cases["person"])
+    alp_rows = names_of(rows["row_id"], beside["row"].fillna(-1).astype(np.int64))
     return tuple(
         LiverCase(
-            subject_id=str(subject),
-            aminotransferase=str(concept),
-            aminotransferase_row_id=str(row_id),
+            subject_id=subject,
+            aminotransferase=concept,
+            aminotransferase_row_id=row_id,
             aminotransferase_on=on,
             aminotransferase_uln=multiple,
-            bilirubin_row_id=str(second),
+            bilirubin_row_id=second,
             bilirubin_on=later,
             bilirubin_uln=bilirubin,
             days_between=int(days),
-            alkaline_phosphatase_row_id=None if pd.isna(alp_row) else str(alp_row),
+            alkaline_phosphatase_row_id=None if pd.isna(alp_row) else alp_row,
             alkaline_phosphatase_uln=None if math.isnan(alp) else alp,
-            cholestatic=None if pd.isna(raised) else bool(raised),
+            cholestatic=None if pd.isna(high) else bool(high),
         )
-        for (
-            subject,
-            concept,
-            row_id,
-            on,
-            multiple,
-            second,
-            later,
-            bilirubin,
-            days,
-            alp_row,
-            alp,
-            raised,
-        ) in zip(
-            cases["subject_id"],
+        for subject, concept, row_id, on, multiple, second, later, bilirubin, days, alp_row, alp, high in zip(
+            names_of(treated.index.to_series(), cases["person"]),
             cases["concept"],
-            cases["row_id"],
+            names_of(rows["row_id"], cases["row"]),
             cast("list[date | None]", as_dates(cases["on"])),
             cases["multiple"].tolist(),
-            cases["bilirubin_row_id"],
+            names_of(rows["row_id"], cases["bilirubin_row"]),
             cast("list[date | None]", as_dates(cases["bilirubin_on"])),
             cases["bilirubin_uln"].tolist(),
             (cases["bilirubin_on"] - cases["on"]).dt.days,
-            beside["row_id"],
+            alp_rows,
             beside["multiple"].astype(float).tolist(),
             beside["raised"],
             strict=True,

@@ -1,9 +1,10 @@
 """The last day on which a subject is known to have been seen."""
 
+import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.days import DAY
-from fhiradapter.analysis.population import members, of_subject
+from fhiradapter.analysis.population import places
 from fhiradapter.analysis.usable_measurements import CLOCK_TOLERANCE
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import Study
@@ -16,7 +17,8 @@ DAYS = {
 }
 # An appointment, a missed dose and a mistake are dated, but nobody was seen.
 NOT_SEEN = ("planned", "cancelled", "noshow", "not-done", "entered-in-error", "proposed", "booked", "refuted")
-OPEN_ENDED = pd.Timestamp("9999-01-01")
+OPEN_ENDED = np.datetime64("9999-01-01", "D")
+NEVER = np.iinfo(np.int64).min
 
 
 def derive_last_contact(
@@ -28,18 +30,25 @@ def derive_last_contact(
     (`death_on`, by subject id) and after the day they were recorded on do not count; where death is known,
     nothing later than its day is returned. Missing when there is no such day.
     """
-    latest = pd.Series(pd.NaT, index=population, dtype=DAY)
-    cut = pd.Timestamp(study.follow_up.data_cut) if study.follow_up.data_cut else OPEN_ENDED
+    latest = np.full(len(population), NEVER)
+    cut = np.datetime64(study.follow_up.data_cut, "D") if study.follow_up.data_cut else OPEN_ENDED
     for table, columns in DAYS.items():
-        rows = members(cohort.frame(table), population)
-        rows = rows.loc[~rows["status"].isin(NOT_SEEN)]
+        more = ["kind"] if table == "events" else []
+        rows = cohort.select(table, ["subject_id", "status", "last_updated", *columns, *more])
+        counted = places(rows["subject_id"], population) >= 0
+        if rows["status"].notna().any():
+            counted &= ~rows["status"].isin(NOT_SEEN).to_numpy()
         if table == "events":
-            rows = rows.loc[~rows["kind"].eq("enrolment")]
-        recorded = (rows["last_updated"] + CLOCK_TOLERANCE).dt.tz_localize(None)
-        limit = of_subject(death_on, rows["subject_id"])
+            counted &= ~rows["kind"].eq("enrolment").to_numpy(dtype=bool)
+        rows = rows.loc[counted]
+        place = places(rows["subject_id"], population)
+        recorded = (rows["last_updated"] + CLOCK_TOLERANCE).to_numpy(dtype="datetime64[us]")
+        limit = death_on.to_numpy(dtype="datetime64[D]")[place]
         for column in columns:
-            on = rows[column].astype(DAY)
-            seen = on.le(cut) & on.lt(OPEN_ENDED) & ~on.gt(recorded) & ~on.gt(limit)
-            days = on[seen].groupby(rows["subject_id"]).max().reindex(population)
-            latest = latest.where(latest.ge(days) | days.isna(), days)
-    return latest
+            on = rows[column].to_numpy(dtype="datetime64[D]")
+            # A comparison with a time that is not known is False.
+            seen = (on <= cut) & (on < OPEN_ENDED) & ~(on > recorded) & ~(on > limit)
+            np.maximum.at(latest, place[seen], on[seen].astype(np.int64))
+    days = latest.astype("datetime64[D]")
+    days[latest == NEVER] = np.datetime64("NaT")
+    return pd.Series(days, index=population).astype(DAY)

@@ -1,6 +1,6 @@
 """The words that hold for each row, as a tuple."""
 
-import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -19,11 +19,24 @@ def marks(conditions: Mapping[str, npt.ArrayLike], index: pd.Index) -> pd.Series
     for bit, holds in enumerate(conditions.values()):
         codes |= np.asarray(holds, dtype=np.int64) << bit
 
-    @functools.cache
-    def spelled(code: int) -> tuple[str, ...]:
-        return tuple(word for bit, word in enumerate(words) if code >> bit & 1)
+    places, different = pd.factorize(codes)
+    spelled = np.empty(len(different), dtype=object)
+    for place, code in enumerate(different.tolist()):
+        spelled[place] = tuple(word for bit, word in enumerate(words) if code >> bit & 1)
+    return pd.Series(spelled[places], index=index, dtype=object)
 
-    return pd.Series([spelled(code) for code in codes.tolist()], index=index, dtype=object)
+
+def count_marks(marked: pd.Series) -> dict[str, int]:
+    """Return how many rows have each word, in alphabetical order.
+
+    >>> count_marks(pd.Series([("rise", "large"), (), ("rise",)]))
+    {'large': 1, 'rise': 2}
+    """
+    counts: dict[str, int] = {}
+    for words, rows in Counter(marked.tolist()).items():
+        for word in words:
+            counts[word] = counts.get(word, 0) + rows
+    return dict(sorted(counts.items()))
 
 
 def note(ids: Iterable[object], sentence: str) -> pd.Series:
@@ -40,7 +53,7 @@ def gather_notes(notes: Iterable[pd.Series], population: pd.Index) -> pd.Series:
     """
     collected: dict[object, dict[str, None]] = {}
     for part in notes:
-        for subject, sentence in zip(part.index, part, strict=True):
+        for subject, sentence in zip(part.index.tolist(), part.tolist(), strict=True):
             collected.setdefault(subject, {})[sentence] = None
-    told = [tuple(collected.get(subject, ())) for subject in population]
+    told = [tuple(collected.get(subject, ())) for subject in population.tolist()]
     return pd.Series(told, index=population, dtype=object)

@@ -63,8 +63,9 @@ def derive_onset(
 
 
 def _conditions(cohort: Cohort, population: pd.Index) -> pd.DataFrame:
-    rows = members(cohort.events, population)
-    rows = rows.loc[rows["kind"].eq("condition") & rows["concept"].eq(DISEASE)]
+    wanted = ["subject_id", "kind", "status", "started_at", "started_on", "started_precision"]
+    rows = members(cohort.select("events", wanted, concepts=[DISEASE]), population)
+    rows = rows.loc[rows["kind"].eq("condition")]
     rows = rows.loc[~rows["status"].isin(NEGATED)]
     on = earliest_day(rows["started_at"], rows["started_on"], rows["started_precision"])
     return pd.DataFrame(
@@ -79,8 +80,9 @@ def _conditions(cohort: Cohort, population: pd.Index) -> pd.DataFrame:
 
 
 def _answers(cohort: Cohort, population: pd.Index) -> pd.DataFrame:
-    rows = members(cohort.measurements, population)
-    rows = rows.loc[rows["concept"].eq(ONSET) & rows["status"].isin(FINAL)]
+    rows = cohort.select("measurements", ["subject_id", "status", "value_text"], concepts=[ONSET])
+    rows = members(rows, population)
+    rows = rows.loc[rows["status"].isin(FINAL)]
     text = rows["value_text"].astype("str").str.strip()
     parts = text.str.extract(r"^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T.*)?$")
     written = parts[0] + "-" + parts[1].fillna("01") + "-" + parts[2].fillna("01")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fhiradapter.cohort.cohort import Cohort
@@ -42,8 +44,12 @@ def named_subjects(cohort: Cohort, names: Iterable[str]) -> pd.Series:
     ['b:1', 'a:1', nan, nan]
     """
     names = list(dict.fromkeys(names))
+    if not names:
+        return pd.Series([], index=pd.Index([], dtype="str"), dtype="str")
     people = cohort.subjects[["subject_id", "source", "replaced_by"]].dropna(subset="subject_id")
-    facts = [cohort.frame(table)[["subject_id", "source"]] for table in FACTS]
+    facts = [
+        cohort.select(table, ["subject_id", "source"]).drop_duplicates().astype("str") for table in FACTS
+    ]
     known = pd.concat([people[["subject_id", "source"]], *facts], ignore_index=True)
     known = known.dropna(subset="subject_id").drop_duplicates().astype("str")
     parts = known["subject_id"].str.extract(r"^([^:]*):(.*)$")
@@ -92,8 +98,34 @@ def unmatched_names(cohort: Cohort, study: Study) -> tuple[str, ...]:
 
 
 def members(rows: pd.DataFrame, population: pd.Index) -> pd.DataFrame:
-    """Return the rows of the population's subjects."""
-    return rows.loc[population.get_indexer(pd.Index(rows["subject_id"])) >= 0]
+    """Return the rows of the population's subjects.
+
+    A categorical `subject_id` has the population as its categories then.
+    """
+    place = places(rows["subject_id"], population)
+    found = rows.loc[place >= 0]
+    if isinstance(rows["subject_id"].dtype, pd.CategoricalDtype):
+        subject_id = pd.Categorical.from_codes(
+            place[place >= 0], categories=population, validate=False
+        )
+        return found.assign(subject_id=subject_id)
+    return found
+
+
+def places(subject_id: pd.Series, population: pd.Index) -> npt.NDArray[np.int64]:
+    """Return each row's place in the population, -1 for a subject outside it or none.
+
+    >>> ids = pd.Series(["b", None, "c"], dtype="category")
+    >>> places(ids, pd.Index(["a", "b"])).tolist(), places(ids.astype("str"), pd.Index(["a", "b"])).tolist()
+    ([1, -1, -1], [1, -1, -1])
+    """
+    if not isinstance(subject_id.dtype, pd.CategoricalDtype):
+        return population.get_indexer(pd.Index(subject_id)).astype(np.int64)
+    codes = subject_id.cat.codes.to_numpy(dtype=np.int64)
+    categories = subject_id.cat.categories
+    if categories is population or categories.equals(population):
+        return codes
+    return np.append(population.get_indexer(categories), -1).astype(np.int64)[codes]
 
 
 def of_subject(per_subject: pd.Series, subject_id: pd.Series) -> pd.Series:
@@ -102,17 +134,28 @@ def of_subject(per_subject: pd.Series, subject_id: pd.Series) -> pd.Series:
     >>> of_subject(pd.Series({"a": 1.5}), pd.Series(["a", "b"], index=[7, 8])).tolist()
     [1.5, nan]
     """
+    if isinstance(subject_id.dtype, pd.CategoricalDtype):
+        place = places(subject_id, per_subject.index)
+        if len(per_subject) and (place >= 0).all():
+            return per_subject.iloc[place].set_axis(subject_id.index)
+        found = per_subject.reset_index(drop=True).reindex(np.where(place >= 0, place, len(per_subject)))
+        return found.set_axis(subject_id.index)
     return per_subject.reindex(pd.Index(subject_id)).set_axis(subject_id.index)
 
 
 def _persons(cohort: Cohort) -> pd.Index:
     """Return the ids of all persons, without those that were merged into another."""
-    people = cohort.subjects[["subject_id", "replaced_by"]]
+    people = cohort.select("subjects", ["subject_id", "replaced_by"]).astype("str")
     merged = people["replaced_by"].notna()
-    facts = {table: cohort.frame(table) for table in FACTS}
-    facts["events"] = facts["events"].loc[~facts["events"]["kind"].eq("enrolment")]
-    found = [rows["subject_id"] for rows in facts.values()] + [people.loc[~merged, "subject_id"]]
-    ids = pd.Index(pd.concat([part.drop_duplicates() for part in found]).dropna().unique())
+    words = cohort.codes("subjects", "subject_id").words.to_pandas()
+    seen = np.zeros(len(words) + 1, dtype=bool)  # the last one is for rows without a subject
+    for table in FACTS:
+        codes = cohort.codes(table, "subject_id").codes
+        if table == "events":
+            codes = codes[(~cohort.select(table, ["kind"])["kind"].eq("enrolment")).to_numpy(dtype=bool)]
+        seen[codes] = True
+    seen[cohort.codes("subjects", "subject_id").codes[~merged.to_numpy()]] = True
+    ids = pd.Index(words[seen[:-1]])
     survivors = people["replaced_by"].astype("str").str.replace(r"^.*/", "", regex=True)
     gone = people.loc[merged & survivors.ne(people["subject_id"]), "subject_id"].dropna()
     persons: pd.Index = ids.difference(pd.Index(gone[~gone.isin(people.loc[~merged, "subject_id"])].unique()))

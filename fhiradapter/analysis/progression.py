@@ -79,8 +79,7 @@ def _until_death(table: pd.DataFrame, timeline: pd.DataFrame) -> tuple[pd.DataFr
 
 def _unit(cohort: Cohort, study: Study) -> str:
     concept = study.progression.concept
-    rows = cohort.measurements
-    units = rows.loc[rows["concept"].eq(concept), "unit"].mode()
+    units = cohort.select("measurements", ["unit"], concepts=[concept])["unit"].mode()
     unit = (
         "points"
         if concept == TOTAL or units.empty or units.iloc[0] in {"{score}", "1"}

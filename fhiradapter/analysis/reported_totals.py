@@ -1,8 +1,12 @@
 """Totals as reported, set against the totals of their items."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from fhiradapter.analysis.population import places
 from fhiradapter.analysis.score_items import BOTH_CUTTING
 
 TOTAL_OF_BOTH_CUTTING = "total_of_both_cutting_items"
@@ -59,18 +63,52 @@ def _assessment_of(reported: pd.DataFrame, totals: pd.DataFrame) -> pd.Series:
     if totals.empty:
         return pd.Series(-1, index=reported.index)
     panels = totals.loc[totals["parent_id"].notna()].drop_duplicates("parent_id")
-    by_panel = pd.Series(panels.index, index=pd.Index(panels["parent_id"], dtype=object), dtype=float)
-    owner = reported["parent_id"].astype(object).map(by_panel)
-    owner = owner.fillna(reported["row_id"].astype(object).map(by_panel)).fillna(-1).astype(np.int64)
-    for keys in (["subject_id", "at", "rater"], ["subject_id", "on", "rater"], ["subject_id", "on"]):
-        free = reported.assign(rater=reported["performer"].fillna(""))[owner.lt(0)]
-        sums = totals.assign(rater=totals["performer"].fillna("")).drop(
-            index=owner[owner.ge(0)].unique().tolist()
-        )
-        free = free[[*keys, "performer"]].drop_duplicates(keys, keep=False).reset_index(names="total")
-        sums = sums[[*keys, "performer"]].drop_duplicates(keys, keep=False).reset_index(names="assessment")
+    by_parent, by_name = (_places(reported[column], panels["parent_id"]) for column in ("parent_id", "row_id"))
+    place = np.where(by_parent >= 0, by_parent, by_name)
+    owner = pd.Series(np.append(panels.index, -1)[place], index=reported.index, dtype=np.int64)
+    one, other = _comparable(reported, totals)
+    for keys in (["subject", "at", "rater"], ["subject", "on", "rater"], ["subject", "on"]):
+        free = one[one.index.isin(owner.index[owner.lt(0)])]
+        sums = other.drop(index=owner[owner.ge(0)].unique().tolist())
+        free = free[list(dict.fromkeys([*keys, "rater"]))].drop_duplicates(keys, keep=False)
+        sums = sums[list(dict.fromkeys([*keys, "rater"]))].drop_duplicates(keys, keep=False)
+        free, sums = free.assign(total=free.index), sums.assign(assessment=sums.index)
         pairs = free.merge(sums, on=keys, suffixes=("", "_of_items"))
-        told = pairs["performer"].notna() & pairs["performer_of_items"].notna()
-        pairs = pairs.loc[~told | pairs["performer"].eq(pairs["performer_of_items"])]
+        if "rater" not in keys:
+            told = pairs["rater"].gt(0) & pairs["rater_of_items"].gt(0)
+            pairs = pairs.loc[~told | pairs["rater"].eq(pairs["rater_of_items"])]
         owner[pairs["total"].to_numpy()] = pairs["assessment"].to_numpy(dtype=np.int64)
     return owner
+
+
+def _places(names: pd.Series, among: pd.Series) -> npt.NDArray[np.int64]:
+    """Return the place of each name among some different ones, -1 where it is not there or missing."""
+    words = pc.drop_null(pa.array(among.astype("str")))
+    found = pc.index_in(pa.array(names.astype("str")), value_set=words, skip_nulls=True)
+    return np.asarray(pc.fill_null(found, -1)).astype(np.int64)
+
+
+def _comparable(reported: pd.DataFrame, totals: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return subject, time and rater (0: not told) of both as numbers, of the subjects that have items."""
+    subjects = pd.Index(totals["subject_id"].unique())
+    parts = []
+    raters = pd.Index(totals["performer"].dropna().unique())
+    raters = raters.append(pd.Index(reported["performer"].dropna().unique()).difference(raters, sort=False))
+    for rows in (reported, totals):
+        place = places(rows["subject_id"], subjects)
+        rows = rows.loc[place >= 0]
+        rater = np.zeros(len(rows), dtype=np.int64)
+        told = rows["performer"].fillna("").ne("").to_numpy(dtype=bool)
+        rater[told] = raters.get_indexer(pd.Index(rows.loc[told, "performer"])) + 1
+        parts.append(
+            pd.DataFrame(
+                {
+                    "subject": place[place >= 0],
+                    "at": rows["at"].to_numpy(dtype="datetime64[us]").astype(np.int64),
+                    "on": rows["on"].to_numpy(dtype="datetime64[D]").astype(np.int64),
+                    "rater": rater,
+                },
+                index=rows.index,
+            )
+        )
+    return parts[0], parts[1]

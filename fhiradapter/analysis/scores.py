@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fhiradapter.analysis.assessments import ITEMS
+from fhiradapter.analysis.assessments import ITEM_COLUMNS, ITEMS
 from fhiradapter.analysis.days import days_between
-from fhiradapter.analysis.marks import marks
+from fhiradapter.analysis.marks import count_marks, marks
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.population import study_population
 from fhiradapter.analysis.reported_totals import reconcile
 from fhiradapter.analysis.score_items import TOTAL, totals_from_items
@@ -59,8 +60,7 @@ class Scores:
     @property
     def notes(self) -> dict[str, int]:
         """How many scores carry each flag, and how many measurements were left out for each reason."""
-        flags = self.table["flags"].explode().dropna().value_counts().sort_index()
-        return count_reasons(self.left_out) | {str(flag): int(count) for flag, count in flags.items()}
+        return count_reasons(self.left_out) | count_marks(self.table["flags"])
 
 
 def derive_scores(cohort: Cohort, study: Study) -> Scores:
@@ -82,14 +82,16 @@ def derive_scores(cohort: Cohort, study: Study) -> Scores:
     """
     concept = study.progression.concept
     concepts = [concept, *ITEMS] if concept == TOTAL else [concept]
-    rows, left_out = usable_measurements(cohort, study, concepts, study_population(cohort, study))
+    rows, left_out = usable_measurements(
+        cohort, study, concepts, study_population(cohort, study), columns=ITEM_COLUMNS
+    )
     rows, left_out = split_off(rows, left_out, rows["comparator"].notna(), COMPARATOR)
     wanted = ["subject_id", "row_id", "at", "on", "value", "performer", "parent_id", "provisional"]
     reported = rows.loc[rows["concept"].eq(concept), wanted]
     items = rows.loc[rows["concept"].isin(ITEMS), [*wanted, "concept"]]
     totals = totals_from_items(items, both_cutting=study.progression.both_cutting_items)
     scores, more = reconcile(reported, totals)
-    scores = scores.sort_values(["subject_id", "at", "row_id"], kind="stable").reset_index(drop=True)
+    scores = in_order(scores)
     scores, later = _one_a_day(scores, study.progression.same_day)
     if concept == TOTAL:
         scores = _flag_changes(scores, by_day=study.progression.time_scale == "local_day")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fhiradapter.analysis.assessments import ITEMS, gather_assessments, twelve_items
+from fhiradapter.analysis.assessments import ITEM_COLUMNS, ITEMS, gather_assessments, twelve_items
 from fhiradapter.analysis.baseline_table import spread
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.death_day import death_days
@@ -65,7 +65,7 @@ def derive_staging(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tupl
     >>> staging.assessments[0].mitos, staging.assessments[0].kings  # respiratory insufficiency is 2
     ('1', '4B')
     """
-    rows, unused = usable_measurements(cohort, study, ITEMS, timeline.index)
+    rows, unused = usable_measurements(cohort, study, ITEMS, timeline.index, columns=ITEM_COLUMNS)
     rows, unused = split_off(rows, unused, rows["comparator"].notna(), COMPARATOR)
     late = rows["on"].gt(of_subject(timeline["death_latest_on"], rows["subject_id"]))
     rows, unused = split_off(rows, unused, late, AFTER_DEATH)
@@ -96,7 +96,8 @@ def _why_none(cohort: Cohort, study: Study, timeline: pd.DataFrame, unused: pd.D
     if len(unused):
         counts = (f"{name.replace('_', ' ')} ({count})" for name, count in count_reasons(unused).items())
         return f"{NO_USABLE_ITEMS}: {', '.join(counts)}"
-    if members(cohort.measurements, timeline.index)["concept"].eq(TOTAL).any():
+    totals = cohort.select("measurements", ["subject_id"], concepts=[TOTAL])
+    if len(members(totals, timeline.index)):
         return ONLY_TOTALS
     return NO_ITEMS if study.progression.concept == TOTAL else None
 

@@ -1,5 +1,6 @@
 """Each subject's index dates."""
 
+import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.arms_of_subjects import derive_arms_of_subjects
@@ -8,7 +9,7 @@ from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.last_contact import derive_last_contact
 from fhiradapter.analysis.marks import gather_notes, note
 from fhiradapter.analysis.onset import NEGATED, derive_onset
-from fhiradapter.analysis.population import members, of_subject, study_population
+from fhiradapter.analysis.population import members, of_subject, places, study_population
 from fhiradapter.analysis.scores import Scores, derive_scores
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import Study
@@ -81,9 +82,8 @@ def _people(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.Data
 
 def _doses(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataFrame, list[pd.Series]]:
     rows = members(given_infusions(cohort, study), population)
-    precision = cohort.exposures.drop_duplicates("row_id").set_index("row_id")["started_precision"]
     rows = rows.assign(
-        at=rows["started_at"].astype(INSTANT), precision=of_subject(precision, rows["row_id"]).astype("str")
+        at=rows["started_at"].astype(INSTANT), precision=rows["started_precision"].astype("str")
     )
     rows["on"] = earliest_day(rows["at"], rows["started_on"], rows["precision"])
     rows["at"] = earliest_instant(rows["at"], rows["on"])
@@ -93,8 +93,8 @@ def _doses(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataF
     rows = rows.loc[~after_cut]
     counts = rows.groupby("subject_id").size()
     vague = rows["on"].isna() | is_partial(rows["precision"])
-    exact = set(rows.loc[~vague, "subject_id"])
-    only_vague = ~rows["subject_id"].isin(exact)
+    exact = places(rows["subject_id"], population)
+    only_vague = ~np.isin(exact, exact[~vague.to_numpy(dtype=bool)])
     notes.append(
         note(rows.loc[vague & ~(only_vague & rows["on"].notna()), "subject_id"].unique(), UNDATED_DOSE)
     )

@@ -67,14 +67,14 @@ def usable_measurements(
     >>> len(rows), left_out["reason"].tolist()
     (0, ['status_not_used', 'no_date'])
     """
-    rows = cohort.measurements
-    if columns is not None:
-        rows = rows[list(dict.fromkeys([*ALWAYS, *columns]))]
-    rows = rows.loc[rows["concept"].isin(list(concepts))]
+    wanted = cohort.arrow("measurements").column_names if columns is None else [*ALWAYS, *columns]
+    rows = cohort.select("measurements", list(dict.fromkeys(wanted)), concepts=concepts)
     nobody = rows.loc[rows["subject_id"].isna()]
     rows = members(rows, population)
     at, on = rows["measured_at"].astype(INSTANT), rows["measured_on"]
-    on = on.fillna(at.dt.tz_localize(None).dt.floor("D")).astype("datetime64[s]")
+    if on.isna().any():
+        on = on.fillna(at.dt.tz_localize(None).dt.floor("D"))
+    on = on.astype("datetime64[s]")
     rows = rows.assign(at=earliest_instant(at, on), on=on, provisional=rows["status"].isin(PROVISIONAL))
     cut = study.follow_up.data_cut
     accepted = FINAL + (PROVISIONAL if study.progression.provisional_status else ())
@@ -88,15 +88,22 @@ def usable_measurements(
         AFTER_RECORDING: at.gt(rows["last_updated"] + CLOCK_TOLERANCE),
     }
     held = [np.asarray(holds, dtype=bool) for holds in reasons.values()]
-    reason = pd.Series(np.select(held, list(reasons), default=""), index=rows.index)
-    left_out = pd.concat([nobody.assign(reason=NO_SUBJECT), rows.assign(reason=reason).loc[reason.ne("")]])
-    return rows.loc[reason.eq("")], left_out[[*LEFT_OUT, "specimen", "method"]].reset_index(drop=True)
+    unusable = np.logical_or.reduce(held)
+    reason = np.select([holds[unusable] for holds in held], list(reasons), default="")
+    told = [*LEFT_OUT, "specimen", "method"]
+    nobody = nobody.assign(
+        reason=NO_SUBJECT, subject_id=nobody["subject_id"].astype(rows["subject_id"].dtype)
+    )
+    left_out = pd.concat([nobody[told], rows.loc[unusable].assign(reason=reason)[told]], ignore_index=True)
+    return (rows.loc[~unusable] if unusable.any() else rows), left_out
 
 
 def split_off(
     rows: pd.DataFrame, left_out: pd.DataFrame, condition: "pd.Series[bool]", reason: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Move the rows where the condition holds to those left out."""
+    if not condition.any():
+        return rows, left_out
     moved = rows.loc[condition].assign(reason=reason)[list(left_out.columns)]
     return rows.loc[~condition], pd.concat([left_out, moved], ignore_index=True)
 

@@ -63,14 +63,16 @@ def derive_vital_capacity(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
     """
     concepts = study.vital_capacity.concepts
     if concepts is None:
-        measured = cohort.measurements["concept"]
-        concepts = [concept for concept in CONCEPTS if measured.eq(concept).any()]
+        measured = set(cohort.codes("measurements", "concept").words.to_pylist())
+        concepts = [concept for concept in CONCEPTS if concept in measured]
     if not concepts:
         return {}
     visits = plan_visits(study, timeline, configured=study.vital_capacity.visits)
     derived = {}
     for concept in dict.fromkeys(concepts):
-        rows, left_out = usable_measurements(cohort, study, [concept], timeline.index)
+        rows, left_out = usable_measurements(
+            cohort, study, [concept], timeline.index, columns=["unit", "comparator"]
+        )
         rows, left_out = split_off(rows, left_out, rows["comparator"].notna(), COMPARATOR)
         rows, left_out = split_off(rows, left_out, rows["value"].le(0), NOT_POSITIVE)
         late = rows["on"].gt(of_subject(timeline["death_latest_on"], rows["subject_id"]))

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fhiradapter.analysis.first_dose import side_of_first_dose
 from fhiradapter.analysis.infusion_proximity import days_of, hours_between, infusion_starts, last_infusion
+from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
 from fhiradapter.analysis.usable_measurements import COMPARATOR, count_reasons, split_off, usable_measurements
 from fhiradapter.analysis.vital_limits import GRADE, Limit, limits
 from fhiradapter.cohort.cohort import Cohort
@@ -85,27 +85,8 @@ def _with_baseline(
     Subjects, rows and infusions are numbers here, which are quicker than their names: `person` is a place in
     `timeline`, `row` and `baseline_row` in `rows`, `infusion` in `starts`.
     """
-    person = timeline.index.get_indexer(pd.Index(rows["subject_id"]))
-    readings = pd.DataFrame(
-        {
-            "person": person,
-            "row": np.arange(len(rows)),
-            "concept": pd.Categorical(rows["concept"]),
-            "at": rows["at"].array,
-            "on": rows["on"].array,
-            "precision": pd.Categorical(rows["measured_precision"]),
-            "value": rows["value"].to_numpy(dtype=float),
-        }
-    )
-    numbered = timeline.reset_index(drop=True)
-    side = side_of_first_dose(
-        readings["person"],
-        on=readings["on"],
-        at=readings["at"],
-        precision=readings["precision"],
-        timeline=numbered,
-    )
-    readings = readings.assign(after=side.gt(0)).loc[side.notna()]
+    readings = number_measurements(rows, timeline)
+    readings = readings.assign(after=readings["side"].gt(0))
     readings = readings.sort_values(["person", "concept", "at"], kind="stable").reset_index(drop=True)
     numbered_starts = starts.assign(
         subject_id=timeline.index.get_indexer(pd.Index(starts["subject_id"])), infusion=starts.index
@@ -158,16 +139,13 @@ def _named(
     found: pd.DataFrame, rows: pd.DataFrame, starts: pd.DataFrame, timeline: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the readings with the names of their subject, rows and infusion."""
-    row, baseline = found["row"].to_numpy(), found["baseline_row"].to_numpy()
-    names = rows["row_id"].reset_index(drop=True)
-    infusions = starts["infusion"].reindex(found["infusion"].fillna(-1).astype(np.int64))
     return found.assign(
-        subject_id=timeline.index.take(found["person"].to_numpy()).to_numpy(),
+        subject_id=names_of(timeline.index.to_series(), found["person"]),
         concept=found["concept"].astype(object),
-        row_id=names.reindex(row).to_numpy(),
-        unit=rows["unit"].reset_index(drop=True).reindex(row).to_numpy(),
-        baseline_row_id=names.reindex(baseline).to_numpy(),
-        infusion=infusions.to_numpy(),
+        row_id=names_of(rows["row_id"], found["row"]),
+        unit=names_of(rows["unit"], found["row"]),
+        baseline_row_id=names_of(rows["row_id"], found["baseline_row"]),
+        infusion=names_of(starts["infusion"], found["infusion"].fillna(-1).astype(np.int64)),
     )
 
 
@@ -195,7 +173,7 @@ def _summary(judged: pd.DataFrame, shown: pd.DataFrame, sign: Limit) -> VitalSig
     worst = _worst(shown, lower_is_worse=sign.lower_is_worse)
     emergent = shown.loc[shown["grade"].gt(shown["before"]), "person"].nunique()
     with_baseline = shown.loc[shown["before"].notna(), "person"].unique()
-    counts = worst["grade"].value_counts().sort_index()
+    counts = worst["grade"].astype(np.int64).value_counts().sort_index()
     return VitalSign(
         sign=sign.sign,
         kind=sign.kind,
@@ -205,7 +183,7 @@ def _summary(judged: pd.DataFrame, shown: pd.DataFrame, sign: Limit) -> VitalSig
         subjects=len(worst),
         readings=len(shown),
         near_infusion=int(shown.loc[shown["infusion"].notna(), "person"].nunique()),
-        by_worst_grade={str(int(grade)): int(count) for grade, count in counts.items()} if graded else {},
+        by_worst_grade={str(grade): int(count) for grade, count in counts.items()} if graded else {},
         treatment_emergent=int(emergent) if graded else None,
         without_baseline=int((~worst["person"].isin(with_baseline)).sum()),
     )

@@ -47,7 +47,8 @@ def _now() -> datetime:
 class Transport:
     """Asks one server, for all threads; implements `fhir.fetching.Fetcher`.
 
-    `auth` gives the headers by which the server knows us; they go to its own origin and nowhere else.
+    `transport_opening.open_transport` makes one from settings with secrets. `auth` gives the headers by which
+    the server knows us; they go to its own origin and nowhere else.
     `folder` is where relative paths of the settings start. `sleep` may raise to end all waiting.
     """
 

@@ -25,8 +25,8 @@ HEADERS = 1 << 20  # bytes beside the body: status line, headers, chunk lengths
 class Pace:
     """How fast and how much one answer may come.
 
-    Without `least`, its last byte must be there after `seconds`. With it, each `seconds` must bring that many
-    bytes: a file of any size may come, and a drip ends.
+    Without `least`, the last byte must be there after `seconds`. With it, `seconds` of waiting must bring so
+    many bytes: a file of any size may come, a drip ends, and a slow disk behind us is not the server's fault.
     """
 
     clock: Callable[[], float]
@@ -35,25 +35,27 @@ class Pace:
     what: str
     least: int | None = None
     received: int = 0
-    _ends: float = field(init=False)
+    _begun: float = field(init=False)
+    _waited: float = 0.0
     _since: int = 0
 
     def __post_init__(self) -> None:
-        self._ends = self.clock() + self.seconds
+        self._begun = self.clock()
 
     def left(self) -> float:
         """Return the seconds that the next bytes may take; TransientServerError when none are left."""
-        if self.least is not None and self._since >= self.least:
-            self._ends, self._since = self.clock() + self.seconds, 0
-        left = self._ends - self.clock()
-        if left <= 0:
+        spent = self._waited if self.least is not None else self.clock() - self._begun
+        if spent >= self.seconds:
             raise self.late()
-        return left
+        return self.seconds - spent
 
-    def count(self, size: int) -> None:
-        """Count bytes that arrived; RefusedAnswerError when they are too many."""
+    def count(self, size: int, *, waited: float) -> None:
+        """Count bytes that arrived after some seconds; RefusedAnswerError when they are too many."""
         self.received += size
         self._since += size
+        self._waited += waited
+        if self.least is not None and self._since >= self.least:
+            self._waited, self._since = 0.0, 0
         if self.received > self.most + HEADERS + self.most // 8:  # small chunks have as much around them
             raise too_large(self.what, self.most)
 
@@ -89,7 +91,7 @@ class _Measured(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         self._sock.settimeout(self._pace.left())
-        late = False
+        begun, late = self._pace.clock(), False
         size: int | None = 0
         try:
             size = self._raw.readinto(buffer)
@@ -97,7 +99,7 @@ class _Measured(io.RawIOBase):
             late = True
         if late:
             raise self._pace.late()
-        self._pace.count(size or 0)
+        self._pace.count(size or 0, waited=self._pace.clock() - begun)
         return size or 0
 
     def close(self) -> None:

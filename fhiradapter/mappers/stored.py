@@ -97,7 +97,12 @@ def with_store(context: Context, stored: Stored) -> Context:
     return own
 
 
-def prepare(later: Iterable[Later], context: Context, stored: Stored, ids: Callable[[Later], Iterable[tuple[str, str]]]) -> None:
+def prepare(
+    later: Iterable[Later],
+    context: Context,
+    stored: Stored,
+    ids: Callable[[Later], Iterable[tuple[str, str]]],
+) -> None:
     """Read at once what waiting resources will ask for, rather than one by one."""
     wanted: dict[str, set[str]] = {"Medication": set(), "Specimen": set()}
     for one in later:

@@ -28,7 +28,8 @@ def emergent_table(results: Results) -> Table | None:
         return None
     level = confidence(results)
     numbers_of = ", ".join(
-        f"{plural(subjects, 'subject')} with {plain(tests)}" for tests, subjects in laboratory.by_number.items()
+        f"{plural(subjects, 'subject')} with {plain(tests)}"
+        for tests, subjects in laboratory.by_number.items()
     )
     return Table(
         caption="Subjects with a treatment-emergent laboratory abnormality",

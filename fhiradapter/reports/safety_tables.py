@@ -159,7 +159,10 @@ def note_table(results: Results) -> Table | None:
     return Table(
         caption="Flags on events and laboratory values",
         columns=(*words("What was seen"), *numbers("Count")),
-        rows=tuple((label(plain(name)), count(number_of)) for name, number_of in notes.items()),
+        rows=tuple(
+            (sentence(label(plain(name))).removesuffix("."), count(number_of))
+            for name, number_of in notes.items()
+        ),
     )
 
 

@@ -6,7 +6,9 @@ import pandas as pd
 Interval = tuple[float, float]
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+# gc=False: results never refer back to themselves, and a collector that walks millions of them takes most of
+# the time of making them.
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A part of the results: plain numbers and words, written to JSON as it stands."""
 
 

@@ -19,11 +19,12 @@ from fhiradapter.store.arrivals import Arrival, portions
 from fhiradapter.store.database import Database
 from fhiradapter.store.dependents import IDENTIFIER, Key, dependency_table, dependents, references
 from fhiradapter.store.disk import Disk
+from fhiradapter.store.garbage import without_collection
 from fhiradapter.store.heads import head_of, identifier_keys
 from fhiradapter.store.journal import run_folder, stem
 from fhiradapter.store.mapping import LOOKED_UP, Mapped, Mapper, StoredTexts
 from fhiradapter.store.raw import RawFile, RawWriter, read_places
-from fhiradapter.store.resources import HISTORY, KNOWN, MAPPED, decide, keep, staged_table
+from fhiradapter.store.resources import HISTORY, KNOWN, MAPPED, SHOW_AGAIN, decide, keep, staged_table
 from fhiradapter.store.rows import key_table, put_in, take_out, take_out_places
 from fhiradapter.store.tombstones import bury
 
@@ -119,6 +120,9 @@ class Commit:
     buried: list[tuple[str, Tombstone]] = field(default_factory=list)
     copies: Counter[tuple[str, str]] = field(default_factory=Counter)
     asked_again: list[Key] = field(default_factory=list)
+    shown: list[Key] = field(default_factory=list)
+    hidden: frozenset[Key] = frozenset()
+    """Resources that this commit will say are hidden: that they are read by their id does not show them."""
     _writers: dict[tuple[str, str], RawWriter] = field(default_factory=dict)
     _received: Counter[tuple[str, str, str, str | None]] = field(default_factory=Counter)
     _arrived: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -170,6 +174,14 @@ class Commit:
         for writer in self._writers.values():
             writer.abandon()
 
+    def show_again(self, keys: Sequence[Key]) -> None:
+        """Take resources that were hidden for shown again, as they were."""
+        self.shown += keys
+        self._changed += len(keys)
+        if keys:
+            with self.database.given(again=key_table(keys)):
+                self.database.execute(SHOW_AGAIN, [self.number])
+
     def map_again(self, keys: Sequence[Key]) -> None:
         """Map resources again that did not change, as definitions did: the latest version, else the one shown."""
         self.asked_again += keys
@@ -178,17 +190,21 @@ class Commit:
                 places = self.database.rows(LATEST)
             contents = read_places(self.raw, [place for _, place in places])
             self._round(
-                [Arrival(key[0], head_of(contents[place], key[1]), contents[place], place) for key, place in places],
+                [
+                    Arrival(key[0], head_of(contents[place], key[1]), contents[place], place)
+                    for key, place in places
+                ],
                 again=True,
             )
 
     def _take(self, arrivals: Iterable[Arrival]) -> None:
-        for portion in portions(arrivals):
-            for key, count in portion.copies.items():
-                self._arrived[key] += count
-                self._count_copies(key, count)
-            for part in portion.rounds:
-                self._round(part)
+        with without_collection():
+            for portion in portions(arrivals):
+                for key, count in portion.copies.items():
+                    self._arrived[key] += count
+                    self._count_copies(key, count)
+                for part in portion.rounds:
+                    self._round(part)
 
     def _count_copies(self, key: tuple[str, str], count: int) -> None:
         self.copies[key] += count
@@ -306,7 +322,12 @@ class Commit:
         self._connect(rows, readable)
         self._keep_texts(arrivals, changes, looked_up)
         history = [place for place, decision in enumerate(decisions) if decision in HISTORY]
-        seen = [place for place, decision in enumerate(decisions) if decision == "shown"]
+        seen = [
+            place
+            for place, decision in enumerate(decisions)
+            if decision == "shown" and _key(arrivals[place]) not in self.hidden
+        ]
+        self.shown += [_key(arrivals[place]) for place in seen]
         old = decided.take(pa.array(history, pa.int32()))
         old = old.append_column("new_file", pa.array([places[place][0] for place in history], pa.string()))  # type: ignore[index]
         old = old.append_column("new_line", pa.array([places[place][1] for place in history], pa.int32()))  # type: ignore[index]

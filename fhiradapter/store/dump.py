@@ -15,7 +15,7 @@ SELECT source, resource_type, resource_id, patient, version_id, epoch_us(last_up
     subsetted, differs, fate, reason, state, epoch_us(state_at) AS state_at, shown_version_id,
     epoch_us(shown_last_updated) AS shown_last_updated, shown_fate, shown_reason
 FROM base.resources ORDER BY ALL"""
-WATERMARKS = "SELECT * FROM base.watermarks ORDER BY ALL"
+WATERMARKS = "SELECT * REPLACE (array_to_string(patients, ' ') AS patients) FROM base.watermarks ORDER BY ALL"
 MEMBERS = "SELECT * FROM base.members ORDER BY ALL"
 LOOKUPS = "SELECT source, resource_type, resource_id, sha256(text) FROM base.lookups ORDER BY ALL"
 

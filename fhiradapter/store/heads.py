@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from fhiradapter.fhir.datatypes import Reference
 from fhiradapter.fhir.dates import DateReader
+from fhiradapter.fhir.references import target_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPE = re.compile(r"[A-Z][A-Za-z]{0,63}\Z")
@@ -94,6 +96,8 @@ def _identifiers(node: Any) -> Iterator[str]:
     elif isinstance(node, dict):
         if isinstance(value := node.get("value"), str):
             yield f"{node.get('system') or ''}|{value}"
+        if isinstance(text := node.get("reference"), str) and "identifier=" in text:
+            yield target_of(Reference(reference=text)).id or ""
         for item in node.values():
             if isinstance(item, (dict, list)):
                 yield from _identifiers(item)

@@ -55,6 +55,8 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     tombstones: list[TombstoneRecord]
     copies: dict[str, dict[str, int]]
     """Source and type to the number of resources that were known already and not written again."""
+    shown: list[tuple[str, str, str]] = []
+    """(source, type, id) of resources that were hidden and came again as they were."""
     again: list[tuple[str, str, str]] = []
     """(source, type, id) of resources that were mapped again without having changed."""
 

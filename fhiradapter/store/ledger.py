@@ -79,7 +79,9 @@ def plan(database: Database, run_id: str, records: Sequence[UnitRecord]) -> None
 def settle_units(database: Database, run_id: str, records: Sequence[UnitRecord]) -> None:
     """Write down what came of units, where it leaves their watermarks, and what has to be tried again."""
     with database.given(records=_table(records)):
-        database.execute(f"DELETE FROM base.units f USING records u WHERE f.run_id = ? AND {OF_UNIT}", [run_id])
+        database.execute(
+            f"DELETE FROM base.units f USING records u WHERE f.run_id = ? AND {OF_UNIT}", [run_id]
+        )
         database.execute(f"INSERT INTO base.units SELECT ?, {COLUMNS} FROM records", [run_id])
         if database.value("SELECT 1 FROM base.failures LIMIT 1"):
             database.execute(COVERED)
@@ -88,14 +90,17 @@ def settle_units(database: Database, run_id: str, records: Sequence[UnitRecord])
             with database.given(failing=failing):
                 database.execute(f"DELETE FROM base.failures f USING failing u WHERE {OF_UNIT}")
                 database.execute("INSERT INTO base.failures FROM failing")
-    marks = {(one.source, one.type, one.shard): one.watermark for one in records if one.watermark is not None}
-    for key, until in marks.items():
+    marks = {(one.source, one.type, one.shard): one for one in records if one.watermark is not None}
+    for key, one in marks.items():
         database.execute("DELETE FROM base.watermarks WHERE source = ? AND type = ? AND shard = ?", key)
-        database.execute("INSERT INTO base.watermarks VALUES (?, ?, ?, ?)", [*key, until])
+        database.execute(
+            "INSERT INTO base.watermarks VALUES (?, ?, ?, ?, ?)", [*key, one.watermark, list(one.patients)]
+        )
     for one in records:
         for code in one.warnings:
             database.execute(
-                "INSERT INTO base.warnings VALUES (?, ?, ?, ?, ?)", [run_id, one.source, one.type, one.name, code]
+                "INSERT INTO base.warnings VALUES (?, ?, ?, ?, ?)",
+                [run_id, one.source, one.type, one.name, code],
             )
 
 
@@ -128,7 +133,9 @@ def end(database: Database, run_id: str, ended: datetime, *, stopped: bool) -> s
         )
     failed = database.value("SELECT count(*) FROM base.units WHERE run_id = ? AND state = 'failed'", [run_id])
     outcome = "partial" if failed or stopped else "complete"
-    database.execute("UPDATE base.runs SET ended_at = ?, outcome = ? WHERE run_id = ?", [ended, outcome, run_id])
+    database.execute(
+        "UPDATE base.runs SET ended_at = ?, outcome = ? WHERE run_id = ?", [ended, outcome, run_id]
+    )
     return outcome
 
 
@@ -166,7 +173,9 @@ def runs(database: Database, count: int) -> list[Run]:
         " GROUP BY ALL ORDER BY 2 DESC, 1 DESC LIMIT ?",
         [count],
     )
-    return [Run(row[0], moment(row[1]), moment(row[2]) if row[2] is not None else None, *row[3:]) for row in rows]
+    return [
+        Run(row[0], moment(row[1]), moment(row[2]) if row[2] is not None else None, *row[3:]) for row in rows
+    ]
 
 
 def received(database: Database, run_id: str) -> Mapping[str, dict[str, dict[str, int]]]:

@@ -32,7 +32,9 @@ def rebuild(folder: Path, *, mapper: Mapper, sources: Sequence[str], disk: Disk 
                 for record in journal.files:
                     verify(place.raw, record)
             _remove(place, disk)
-            store = Store(place, lock, Database(place.database, disk, waiting=place.waiting), disk, mapper, sources)
+            store = Store(
+                place, lock, Database(place.database, disk, waiting=place.waiting), disk, mapper, sources
+            )
             try:
                 run_id = ""
                 for journal, digest in journals:

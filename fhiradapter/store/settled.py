@@ -122,9 +122,7 @@ def _set_aside(database: Database, aside: Mapping[Place, str]) -> None:
 
 def _panels(database: Database) -> None:
     """A member of several panels is one of that whose name comes first."""
-    panels = (
-        "(SELECT concat(source, '/', member) AS member_row, min(panel) AS wanted FROM base.members GROUP BY ALL)"
-    )
+    panels = "(SELECT concat(source, '/', member) AS member_row, min(panel) AS wanted FROM base.members GROUP BY ALL)"
     join = f"{panels} m ON member_row = t.row_id"
     _change(database, "measurements", "parent_id", "coalesce(wanted, mapped_parent_id)", join)
 
@@ -147,7 +145,9 @@ def _doses(database: Database, issues: IssueRows) -> None:
             subject=subjects[row_id],
             path="MedicationAdministration.dosage.dose",
         )
-    told = pa.table({"told": pa.array(list(found), pa.string()), "wanted": pa.array(found.values(), pa.float64())})
+    told = pa.table(
+        {"told": pa.array(list(found), pa.string()), "wanted": pa.array(found.values(), pa.float64())}
+    )
     with database.given(doses=told):
         wanted = "coalesce(wanted, mapped_dose_cells)"
         _change(database, "exposures", "dose_cells", wanted, "doses ON told = t.row_id")

@@ -96,7 +96,10 @@ def read_cohort(database: Database) -> Cohort:
     tables = {}
     for table, schema in SCHEMAS.items():
         found = database.table(f"SELECT * FROM {table} ORDER BY row_id")
-        tables[table] = pa.table([column.cast(field.type) for column, field in zip(found.columns, schema, strict=True)], schema=schema)
+        tables[table] = pa.table(
+            [column.cast(field.type) for column, field in zip(found.columns, schema, strict=True)],
+            schema=schema,
+        )
     return Cohort(tables, accounts(database))
 
 

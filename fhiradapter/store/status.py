@@ -50,7 +50,10 @@ def status(database: Database, runs: int = 10) -> Status:
         resources.setdefault(kind, {})[state] = count
     return Status(
         runs=last,
-        watermarks=[Watermark(*row) for row in database.rows("FROM base.watermarks ORDER BY ALL")],
+        watermarks=[
+            Watermark(*row)
+            for row in database.rows("SELECT source, type, shard, until FROM base.watermarks ORDER BY ALL")
+        ],
         resources=resources,
         quarantine=dict(
             database.rows(

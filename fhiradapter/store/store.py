@@ -19,6 +19,7 @@ from fhiradapter.store.database import Database
 from fhiradapter.store.dependents import Key, missing
 from fhiradapter.store.disk import Disk
 from fhiradapter.store.dump import dump_hash
+from fhiradapter.store.heads import instant
 from fhiradapter.store.journal import (
     Journal,
     TombstoneRecord,
@@ -113,9 +114,7 @@ class Store:
         with self._writing():
             ledger.begin(self.database, run_id, now, kind)
 
-    def plan(
-        self, units: Iterable[Unit], *, excluded: Mapping[Unit, str] | None = None
-    ) -> None:
+    def plan(self, units: Iterable[Unit], *, excluded: Mapping[Unit, str] | None = None) -> None:
         """Write down what is going to be read, and what is not and why; units planned before stay."""
         records = [ledger.unit_record(unit, state=ledger.PLANNED) for unit in units]
         for unit, reason in (excluded or {}).items():
@@ -132,6 +131,13 @@ class Store:
         ordered = sorted(fetched, key=lambda one: order_of(one.unit.type))
         with self._committing() as commit:
             records = []
+            commit.hidden = frozenset(
+                (one.unit.source, grave.type, grave.id)
+                for one in ordered
+                if one.failure is None
+                for grave in one.deleted
+                if grave.state not in ("deleted", "gone")
+            )
             for one in ordered:
                 received = 0
                 if one.failure is None:
@@ -143,14 +149,13 @@ class Store:
             )
             return self._finish(commit, records)
 
-    def replay(
-        self, journal: Journal, digest: str
-    ) -> Counts:
+    def replay(self, journal: Journal, digest: str) -> Counts:
         """Take a commit again from its raw files, which stay as they are."""
         self._run_id, self._now = journal.run_id, journal.now
         with self._committing() as commit:
             for record in journal.files:
                 commit.replay(record, read_lines(self.place.raw, record.file))
+            commit.show_again(journal.shown)
             commit.tombstones(
                 [(one.source, Tombstone(one.type, one.id, one.state, one.at)) for one in journal.tombstones]  # type: ignore[arg-type]
             )
@@ -203,7 +208,12 @@ class Store:
         return ledger.failed_units(self.database)
 
     def known(
-        self, source: str, kind: str, *, ids: Iterable[str] | None = None, patients: Iterable[str] | None = None
+        self,
+        source: str,
+        kind: str,
+        *,
+        ids: Iterable[str] | None = None,
+        patients: Iterable[str] | None = None,
     ) -> dict[str, Known]:
         """Return what the store has of a type by id: of some ids, of some Patients, or all that is current.
 
@@ -229,6 +239,47 @@ class Store:
     def current_ids(self, source: str, kind: str, patients: Iterable[str] | None = None) -> set[str]:
         """Return the ids of a type that are not deleted, of some Patients or of all."""
         return set(self.known(source, kind, patients=patients))
+
+    def count(self, source: str, kind: str, *, before: str, patients: Iterable[str] | None = None) -> int:
+        """Return how many current resources were last updated before an instant; undated ones count."""
+        limit = instant(before)
+        known = self.known(source, kind, patients=patients).values()
+        return sum(
+            one.state == "current" and (limit is None or one.updated is None or one.updated < limit)
+            for one in known
+        )
+
+    def marks(self, source: str, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Return the watermarks of a type: shard, up to when, and the patients of the unit that set it."""
+        return [
+            (shard, until, tuple(patients))
+            for shard, until, patients in self.database.rows(
+                "SELECT shard, until, patients FROM base.watermarks WHERE source = ? AND type = ? ORDER BY ALL",
+                [source, kind],
+            )
+        ]
+
+    def referred(self, source: str, kind: str) -> list[str]:
+        """Return the ids of Medications or Specimens that current resources refer to for their meaning."""
+        return [
+            id_
+            for (id_,) in self.database.rows(
+                "SELECT DISTINCT target FROM base.dependencies WHERE source = ? AND target_type = ? ORDER BY ALL",
+                [source, kind],
+            )
+        ]
+
+    def replacements(self, source: str) -> list[tuple[str, str]]:
+        """Return (Patient, the one that replaces it) as the current Patients of a source say it."""
+        prefix = f"{source}:" if len(self._sources) > 1 else ""
+        return [
+            (id_, survivor.removeprefix(prefix))
+            for id_, survivor in self.database.rows(
+                "SELECT resource_id, mapped_replaced_by FROM base.subjects"
+                " WHERE source = ? AND mapped_replaced_by IS NOT NULL ORDER BY ALL",
+                [source],
+            )
+        ]
 
     def referenced_but_missing(self, source: str, kind: str) -> list[str]:
         """Return the ids of Medications or Specimens that resources refer to and that were never asked for."""
@@ -257,7 +308,8 @@ class Store:
                 number=commit.number,
                 run_id=commit.run_id,
                 now=commit.now,
-                previous=self.database.value("SELECT digest FROM base.commits ORDER BY number DESC LIMIT 1") or "",
+                previous=self.database.value("SELECT digest FROM base.commits ORDER BY number DESC LIMIT 1")
+                or "",
                 units=records,
                 files=commit.files,
                 tombstones=[
@@ -265,6 +317,7 @@ class Store:
                     for source, one in commit.buried
                 ],
                 copies=_nested(commit.copies),
+                shown=commit.shown,
                 again=commit.asked_again,
             )
             digest = write_journal(self.place.raw, journal, self._disk)

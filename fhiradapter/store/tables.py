@@ -47,7 +47,7 @@ TABLES = {
         since VARCHAR, until VARCHAR, state VARCHAR, reason VARCHAR, status INTEGER, received BIGINT""",
     "failures": """source VARCHAR, type VARCHAR, name VARCHAR, feed VARCHAR, shard VARCHAR, patients VARCHAR[],
         since VARCHAR, until VARCHAR, reason VARCHAR, status INTEGER, first_run VARCHAR, last_run VARCHAR""",
-    "watermarks": "source VARCHAR, type VARCHAR, shard VARCHAR, until VARCHAR",
+    "watermarks": "source VARCHAR, type VARCHAR, shard VARCHAR, until VARCHAR, patients VARCHAR[]",
     "warnings": "run_id VARCHAR, source VARCHAR, type VARCHAR, unit VARCHAR, code VARCHAR",
     "received": """run_id VARCHAR, source VARCHAR, type VARCHAR, fate VARCHAR, reason VARCHAR, count BIGINT""",
 }

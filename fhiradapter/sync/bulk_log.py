@@ -3,21 +3,23 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from fhiradapter.fhir.bulk import ExportRequest, KickOff, Offers, place_of
+from fhiradapter.fhir.bulk import ExportRequest, Offers, place_of
 from fhiradapter.fhir.instants import written
+from fhiradapter.fhir.manifests import ManifestFile
 from fhiradapter.fhir.origins import origin_of
 
 # The log items of https://github.com/smart-on-fhir/bulk-data-client, which smart-fetch and cumulus-etl read
 # and write too: exportId, timestamp, eventId, eventDetail; names of clients begin with an underscore.
 CLIENT = "fhiradapter"
+CLIENT_VERSION = version(CLIENT)
 PERCENT = re.compile(r"\d{1,3}(?:\.\d{1,3})?\s?%")
 PRIVATE_FILE = 0o600
 
@@ -26,10 +28,24 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class Files(NamedTuple):
+    """How many files of each part a manifest lists."""
+
+    output: int
+    deleted: int
+    error: int
+
+    @classmethod
+    def of(cls, files: Iterable[ManifestFile]) -> "Files":
+        """Count files."""
+        parts = [file.part for file in files]
+        return cls(parts.count("output"), parts.count("deleted"), parts.count("error"))
+
+
 class BulkLog:
     """Writes the log of one source's exports; no id, value, search or text of a server comes into it.
 
-    File URLs are shortened to their origin and a digest, so that requests and their ends can be told to belong
+    File URLs are shortened to their origin and a digest, which still tells which request and which end belong
     together: a path may name a Patient, a query may hold the right to read.
     """
 
@@ -41,14 +57,13 @@ class BulkLog:
         self,
         export: str,
         request: ExportRequest,
-        asked: KickOff,
         *,
         base_url: str,
         status: int | None,
         codes: tuple[str, ...] = (),
         offers: Offers | None = None,
     ) -> None:
-        """The server was asked to begin."""
+        """Write that the server was asked to begin."""
         told = offers or Offers(frozenset(), None)
         failed = status is None or status >= 400
         parameters: dict[str, Any] = {
@@ -72,13 +87,12 @@ class BulkLog:
                 "errorCode": status if failed else None,
                 "errorBody": ",".join(codes) or None if failed else None,
                 "responseHeaders": {},
-                "_method": asked.method,
                 "_patients": len(request.patients) or None,
             },
         )
 
     def progress(self, export: str, *, text: str | None, retry_after: str | None) -> None:
-        """The server said that it is not ready; of its text only a percentage is written."""
+        """Write that the server is not ready; of its text only a percentage."""
         percent = PERCENT.search(text or "")
         detail = {
             "body": None,
@@ -88,53 +102,51 @@ class BulkLog:
         self._write(export, "status_progress", detail)
 
     def status_error(self, export: str, *, status: int | None, reason: str) -> None:
-        """Asking for the status failed, or said that the export did."""
+        """Write that asking for the status failed, or said that the export did."""
         self._write(export, "status_error", {"body": None, "code": status, "message": reason})
 
     def status_complete(self, export: str, *, transaction_time: int) -> None:
-        """The manifest is there."""
+        """Write that the manifest is there."""
         self._write(export, "status_complete", {"transactionTime": written(transaction_time)})
 
-    def page(self, export: str, *, transaction_time: int, output: int, deleted: int, error: int) -> None:
-        """One page of the manifest was read."""
+    def page(self, export: str, files: Files, *, transaction_time: int) -> None:
+        """Write that one page of the manifest was read."""
         detail = {
             "transactionTime": written(transaction_time),
-            "outputFileCount": output,
-            "deletedFileCount": deleted,
-            "errorFileCount": error,
+            "outputFileCount": files.output,
+            "deletedFileCount": files.deleted,
+            "errorFileCount": files.error,
         }
         self._write(export, "status_page_complete", detail)
 
-    def manifest(
-        self, export: str, *, transaction_time: int, output: int, deleted: int, error: int, pages: int
-    ) -> None:
-        """All pages of the manifest were read."""
+    def manifest(self, export: str, files: Files, *, transaction_time: int, pages: int) -> None:
+        """Write that all pages of the manifest were read."""
         detail = {
             "transactionTime": written(transaction_time),
-            "totalOutputFileCount": output,
-            "totalDeletedFileCount": deleted,
-            "totalErrorFileCount": error,
+            "totalOutputFileCount": files.output,
+            "totalDeletedFileCount": files.deleted,
+            "totalErrorFileCount": files.error,
             "totalManifests": pages,
         }
         self._write(export, "manifest_complete", detail)
 
     def download_request(self, export: str, url: str, *, part: str, kind: str | None) -> None:
-        """A file was asked for."""
+        """Write that a file was asked for."""
         detail = {"fileUrl": shortened(url), "itemType": part, "resourceType": kind}
         self._write(export, "download_request", detail)
 
     def download_complete(self, export: str, url: str, *, lines: int, size: int) -> None:
-        """A file is here."""
+        """Write that a file is here."""
         detail = {"fileUrl": shortened(url), "resourceCount": lines, "fileSize": size}
         self._write(export, "download_complete", detail)
 
     def download_error(self, export: str, url: str, *, status: int | None, reason: str) -> None:
-        """A file could not be had."""
+        """Write that a file could not be had."""
         detail = {"fileUrl": shortened(url), "body": None, "code": status, "message": reason}
         self._write(export, "download_error", detail)
 
     def complete(self, export: str, *, files: int, resources: int, size: int, milliseconds: int) -> None:
-        """All files are here."""
+        """Write that all files are here."""
         detail = {
             "files": files,
             "resources": resources,
@@ -151,7 +163,7 @@ class BulkLog:
             "eventId": event,
             "eventDetail": detail,
             "_client": CLIENT,
-            "_clientVersion": version(CLIENT),
+            "_clientVersion": CLIENT_VERSION,
         }
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
         try:
@@ -164,7 +176,7 @@ def shortened(url: str) -> str:
     """Return a URL by its origin and a digest of the rest.
 
     >>> shortened("https://files.example.org/Patient-4711.ndjson?signature=secret")
-    'https://files.example.org/a48b2d2ed3d91de5'
+    'https://files.example.org/fec94de34b80469a'
     """
     return f"{origin_of(url) or 'unknown:'}/{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 

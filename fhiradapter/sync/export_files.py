@@ -117,13 +117,7 @@ class Lines:
     def _check(self, content: bytes, *, is_last: bool = False) -> None:
         if not self._size:
             content = b" " * len(BOM) + content[len(BOM) :] if content.startswith(BOM) else content
-        if not content.isascii():
-            try:
-                content.decode()
-            except UnicodeDecodeError:
-                _refuse(Reason.INVALID_ENCODING)
-        if any(end in content for end in DEEP_ENDS) and depth(content) > DEEPEST:
-            _refuse(Reason.TOO_DEEP)
+        _refuse_what_is_no_text(content)
         try:
             heads = _heads.decode_lines(content)
             if not _is_line_by_line(content, len(heads)):
@@ -224,6 +218,16 @@ def _chained(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
+def _refuse_what_is_no_text(content: bytes) -> None:
+    if not content.isascii():
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            _refuse(Reason.INVALID_ENCODING)
+    if any(end in content for end in DEEP_ENDS) and depth(content) > DEEPEST:
+        _refuse(Reason.TOO_DEEP)
+
+
 def _is_line_by_line(content: bytes, count: int) -> bool:
     """Return True when each line is surely one object, which is so for what servers write.
 
@@ -233,8 +237,10 @@ def _is_line_by_line(content: bytes, count: int) -> bool:
     if not content.startswith(b"{"):
         return False
     breaks = content.count(b"}\n{")
-    return content.endswith(b"}\n" if breaks < content.count(b"\n") else b"}") and count == breaks + 1 and (
-        content.count(b"\n") - content.endswith(b"\n") == breaks
+    return (
+        content.endswith(b"}\n" if breaks < content.count(b"\n") else b"}")
+        and count == breaks + 1
+        and (content.count(b"\n") - content.endswith(b"\n") == breaks)
     )
 
 

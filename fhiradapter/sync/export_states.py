@@ -43,7 +43,7 @@ class Landed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str = ""
     bytes: int = 0
     lines: int = 0
-    types: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it
+    types: dict[str, int] = {}
     slices: tuple[Slice, ...] = ()
     flaw: Flaw | None = None
 
@@ -92,7 +92,7 @@ class ExportLedger(Protocol):
         ...
 
     def land(self, export: Export, landed: Landed) -> None:
-        """Keep that a file is here; it may be lost with the machine's power, as then the file is checked again."""
+        """Keep that a file is here; when this is lost with the machine's power, it is downloaded again."""
         ...
 
     def load(self) -> list[Kept]:

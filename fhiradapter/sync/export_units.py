@@ -83,8 +83,10 @@ def units(export: Export, landed: Mapping[int, Landed], folder: Path) -> Iterato
 
     A type one of whose files could not be had fails as a whole, since no slice of it would be complete.
     """
-    numbered = list(enumerate(export.files))
-    spoilt = next((one.flaw for n, file in numbered if file.part == "deleted" and (one := landed[n]).flaw), None)
+    numbered = [(number, file) for number, file in enumerate(export.files) if number in landed]
+    spoilt = next(
+        (one.flaw for n, file in numbered if file.part == "deleted" and (one := landed[n]).flaw), None
+    )
     graves: dict[str, list[Tombstone]] = {}
     try:
         graves = _tombstones(export, landed, folder) if spoilt is None else {}
@@ -94,7 +96,9 @@ def units(export: Export, landed: Mapping[int, Landed], folder: Path) -> Iterato
     for kind in sorted(export.request.types, key=lambda kind: (_order(kind), kind)):
         unit = unit_of(export, kind)
         mine = [
-            (n, file) for n, file in numbered if file.part == "output" and file.type in {kind, None} and n in landed
+            (n, file)
+            for n, file in numbered
+            if file.part == "output" and file.type in {kind, None} and n in landed
         ]
         flaw = next((landed[n].flaw for n, _ in mine if landed[n].flaw is not None), spoilt)
         if flaw is not None:

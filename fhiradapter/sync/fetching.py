@@ -39,7 +39,7 @@ SPOILT = frozenset(
         Reason.TOO_MANY_PAGES,
     }
 )
-HALVINGS = 40
+HALVINGS = 60
 SHORTEST = SECOND  # of a window that is halved
 
 

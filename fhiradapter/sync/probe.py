@@ -252,14 +252,14 @@ class _Probe:
         """Return whether rising and falling order give rising and falling times, and whether all are one."""
         past = ("_lastUpdated", f"lt{FUTURE}")
         times = []
-        for order in ("_lastUpdated", "-_lastUpdated"):
+        for order in ("_lastUpdated", "-_lastUpdated", "_lastUpdated"):  # others may write in between
             page = self._rows((*scope, past, ("_sort", order)))
             if page is None or (page.self and "_sort" not in page.self):
                 return False, False
             times.append([instant(entry.updated) or 0 for entry in page.entries])
-        rising, falling = times
-        obeyed = rising == sorted(rising) and falling == sorted(falling, reverse=True)
-        if not (rising and falling and obeyed):
+        rising, falling, again = times
+        obeyed = falling == sorted(falling, reverse=True)
+        if not (rising and falling and obeyed and rising == sorted(rising) and again == sorted(again)):
             return False, False
         return rising[0] < falling[0], rising[0] == falling[0]
 

@@ -39,7 +39,9 @@ def reconcile(unit: Unit, reading: Reading) -> Iterator[Fetched]:
     yield from portions.full()
     absences = explain(reading, unit.type, [*differences.extra, *differences.hidden])
     tombstones: tuple[Tombstone, ...] = tuple(absences.tombstones)
-    counts = " ".join(f"{name}={len(getattr(differences, name))}" for name in ("missing", "changed", "extra"))
+    # What changed since the unit's end is not listed either, and is there all the same.
+    extra = sum(tombstone.id not in differences.hidden for tombstone in tombstones)
+    counts = f"missing={len(differences.missing)} changed={len(differences.changed)} extra={extra}"
     warnings = (*absences.warnings, f"RECONCILED {counts}")
     yield Fetched(unit, [*portions.entries, *absences.entries], tombstones, unit.until, warnings)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fhiradapter.errors import RefusedAnswerError
+from fhiradapter.errors import RefusedAnswerError, ServerError
 from fhiradapter.fhir.instants import instant, written
 from fhiradapter.fhir.pages import Entry, refuse
 from fhiradapter.fhir.units import Fetched, Unit
@@ -11,51 +11,89 @@ from fhiradapter.sync.absences import explain
 from fhiradapter.sync.naming import named
 from fhiradapter.sync.queries import Query
 from fhiradapter.sync.reading import ENTRIES_AT_ONCE, PATIENT_TYPE, Reading, bounds, part_of
-from fhiradapter.sync.windows import Part, read_window
+from fhiradapter.sync.windows import read_window
 
 
 def updates(unit: Unit, reading: Reading) -> Iterator[Fetched]:
-    """Yield a unit's window in parts, each complete up to its own watermark."""
-    low, high = bounds(unit)
+    """Yield a unit's window in parts, each complete up to its own watermark.
+
+    What was read before a ServerError is yielded before the error is raised.
+    """
     queries = list(reading.queries(unit.type, unit.patients))
-    begin, rows = unit.since, 0
-    entries: list[Entry] = []
-    warnings: set[str] = set()
-    unseen = set(unit.patients if unit.type == PATIENT_TYPE and unit.since is None else ())
-    for query in queries:
-        for part in _parts(reading, query, low, high):
-            entries += part.entries
-            warnings.update(part.warnings)
-            rows += len(part.entries)
-            unseen.difference_update([entry.id for entry in part.entries] if unseen else ())
-            if len(entries) < ENTRIES_AT_ONCE or part.upto == high:
-                continue
-            if len(queries) > 1:
-                # None of several searches is complete before the last one is.
-                yield Fetched(part_of(unit, rows), entries, (), None, tuple(sorted(warnings)))
-            else:
-                upto = written(part.upto)
-                yield Fetched(_part(unit, begin, upto), entries, (), upto, tuple(sorted(warnings)))
-                begin = upto
-            entries = []
-    if rows == 0 and not reading.ability(unit).proven and not _is_held(unit, reading):
-        _ask_plainly(reading, queries[0], high)
-    last = unit if begin == unit.since else _part(unit, begin, unit.until or "")
+    gathered = _Gathered(unit)
+    if len(queries) == 1:
+        yield from _one_search(reading, queries[0], gathered)
+    else:
+        yield from _several_searches(reading, queries, gathered)
+    if gathered.rows == 0 and not reading.ability(unit).proven and not _is_held(unit, reading):
+        _ask_plainly(reading, queries[0], bounds(unit)[1])
     # Patients who were merged into others are often found by their ids alone.
-    absences = explain(reading, unit.type, sorted(unseen))
-    warnings.update(absences.warnings)
-    yield Fetched(
-        last, [*entries, *absences.entries], tuple(absences.tombstones), unit.until, tuple(sorted(warnings))
-    )
+    absences = explain(reading, unit.type, sorted(gathered.unseen))
+    gathered.entries += absences.entries
+    gathered.warnings.update(absences.warnings)
+    yield gathered.last()._replace(deleted=tuple(absences.tombstones))
 
 
-def _parts(reading: Reading, query: Query, low: int | None, high: int) -> Iterator[Part]:
+class _Gathered:
+    """What was read of a unit and not handed on yet."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.begin = unit.since
+        self.entries: list[Entry] = []
+        self.warnings: set[str] = set()
+        self.rows = 0
+        self.unseen = set(unit.patients if unit.type == PATIENT_TYPE and unit.since is None else ())
+
+    def add(self, entries: list[Entry], warnings: tuple[str, ...]) -> None:
+        self.entries += entries
+        self.rows += len(entries)
+        self.warnings.update(warnings)
+        if self.unseen:
+            self.unseen.difference_update(entry.id for entry in entries)
+
+    def upto(self, moment: int) -> Fetched:
+        """Return what there is, complete up to a moment of the window, and begin anew."""
+        end = written(moment)
+        unit = named(self.unit._replace(since=self.begin, until=end))
+        entries, self.entries, self.begin = self.entries, [], end
+        return Fetched(unit, entries, (), end, tuple(sorted(self.warnings)))
+
+    def beside(self) -> Fetched:
+        """Return what there is, without saying up to when it is complete, and begin anew."""
+        entries, self.entries = self.entries, []
+        return Fetched(part_of(self.unit, self.rows), entries, (), None, tuple(sorted(self.warnings)))
+
+    def last(self) -> Fetched:
+        unit = self.unit if self.begin == self.unit.since else named(self.unit._replace(since=self.begin))
+        return Fetched(unit, self.entries, (), self.unit.until, tuple(sorted(self.warnings)))
+
+
+def _one_search(reading: Reading, query: Query, gathered: _Gathered) -> Iterator[Fetched]:
+    low, high = bounds(gathered.unit)
     ordered = reading.abilities[query.kind].ordered
-    return read_window(reading.rest, query, low, high, ordered=ordered)
+    reached: int | None = None
+    try:
+        for part in read_window(reading.rest, query, low, high, ordered=ordered):
+            gathered.add(part.entries, part.warnings)
+            reached = part.upto
+            if len(gathered.entries) >= ENTRIES_AT_ONCE and reached < high:
+                yield gathered.upto(reached)
+    except ServerError:
+        if gathered.entries and reached is not None:
+            yield gathered.upto(reached)
+        raise
 
 
-def _part(unit: Unit, since: str | None, until: str) -> Unit:
-    return named(unit._replace(since=since, until=until))
+def _several_searches(reading: Reading, queries: list[Query], gathered: _Gathered) -> Iterator[Fetched]:
+    """Read one search after the other; none is complete before the last one is."""
+    low, high = bounds(gathered.unit)
+    ordered = reading.abilities[gathered.unit.type].ordered
+    for query in queries:
+        for part in read_window(reading.rest, query, low, high, ordered=ordered):
+            gathered.add(part.entries, part.warnings)
+            if len(gathered.entries) >= ENTRIES_AT_ONCE:
+                yield gathered.beside()
 
 
 def _is_held(unit: Unit, reading: Reading) -> bool:

@@ -5,8 +5,10 @@ import hashlib
 import itertools
 import json
 import logging
+import socket
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Iterator
@@ -17,11 +19,14 @@ from urllib.parse import parse_qs
 
 import jwt
 import pytest
+import uvicorn
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hostile import FakeTime, bundle
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
+from sekmet.config import Settings
+from sekmet.main import create_app
 from werkzeug import Request, Response
 
 from fhiradapter.connection import Server
@@ -31,6 +36,7 @@ from fhiradapter.fhir.scopes import missing_types, readable, scopes_for
 from fhiradapter.fhir.secrets import Vault
 from fhiradapter.fhir.transport import Transport
 from fhiradapter.fhir.transport_opening import open_transport
+from fhiradapter.settings import load_study
 
 SECRET = "Nachtigall-7"
 RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -490,12 +496,16 @@ def test_no_secret_is_shown(
 
 
 @pytest.mark.parametrize("name", ["token", "password", "api_key", "private_key"])
-def test_a_secret_in_the_study_file_is_refused(name: str) -> None:
-    """It is not repeated in what is said about it."""
-    with pytest.raises(ValidationError) as raised:
-        Server.model_validate({"auth": {name: SECRET}})
+def test_a_secret_in_the_study_file_is_refused(name: str, tmp_path: Path) -> None:
+    """It is not repeated in what is said about it, nor in the causes of that."""
+    file = tmp_path / "study.toml"
+    source = 'name = "ehr"\nkind = "server"\nbase_url = "https://ehr.example.org/fhir"'
+    auth = f'[sources.server.auth]\n{name} = "{SECRET}"'
+    file.write_text(f'[study]\nid = "s"\ntitle = "S"\n[[sources]]\n{source}\n{auth}\n')
+    with pytest.raises(SettingsError) as raised:
+        load_study(file)
     assert "use env:, file: or keyring:" in str(raised.value)
-    assert all(SECRET not in error["msg"] for error in raised.value.errors())
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
     with pytest.raises(SettingsError) as refused:
         Vault(Path(), {}).read(SECRET)
     assert SECRET not in str(refused.value)
@@ -570,3 +580,53 @@ def test_the_keyring_is_asked_only_when_it_is_named(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SettingsError, match="cannot be opened") as raised:
         vault.read("keyring:locked:us")
     assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.fixture(scope="module")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A FHIR server of others, which lets in two clients by SMART Backend Services; its base URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
+        clients = [
+            {"client_id": name, "jwks": {"keys": [public_members(key)]}, "scopes": "system/Patient.rs"}
+            for name, key in (("RS384", RSA_KEY), ("ES384", EC_KEY))
+        ]
+        folder = tmp_path_factory.mktemp("sekmet")
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(
+                    Settings(
+                        base_url=base,
+                        host="127.0.0.1",
+                        data_dir=str(folder),
+                        db_path=":memory:",
+                        log_inbound=False,
+                        simulator={"enabled": False},
+                        server_auth={"types": ["smart"], "smart_clients": clients},
+                    )
+                ),
+                log_level="warning",
+            )
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield base
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.mark.parametrize(("key", "algorithm"), [(RSA_KEY, "RS384"), (EC_KEY, "ES384")])
+def test_a_real_server_lets_us_in(key: Any, algorithm: str, real_server: str, opened: Any) -> None:
+    """sekmet-fhir checks signature, audience, expiry and jti, and grants less than was asked for."""
+    transport = opened(real_server, kind="smart", client_id=algorithm, secret=pem(key))
+    assert transport.auth.missing_types(TYPES) == {"Observation"}
+    reply = transport.get("Patient?_count=1")
+    assert (reply.status, json.loads(reply.body)["type"]) == (200, "searchset")
+    assert transport.auth.refresh(transport.auth.headers()["Authorization"])
+    assert transport.get("Patient?_count=1").status == 200
+    with pytest.raises(AuthenticationError):
+        opened(real_server, kind="none").get("Patient")
+    with pytest.raises(AuthenticationError, match="invalid_client"):
+        opened(real_server, kind="smart", client_id="nobody", secret=pem(key)).get("Patient")

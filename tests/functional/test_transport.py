@@ -585,7 +585,7 @@ def test_a_file_that_is_gone_says_so(opened: Any, fake: FakeTime) -> None:
 
 
 def test_a_file_that_drips_is_given_up(opened: Any) -> None:
-    """Each span of request_seconds has to bring 64 KiB; in all a file may take as long as it likes."""
+    """request_seconds of waiting have to bring 64 KiB; in all a file may take as long as it likes."""
 
     def drip(connection: Any, _request: str) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
@@ -608,4 +608,17 @@ def test_a_file_that_drips_is_given_up(opened: Any) -> None:
         transport = opened(server.base, real=True, request_seconds=0.4)
         with transport.stream("1", with_token=False) as file:  # 0.8 seconds in all, twice a span
             assert sum(map(len, file.chunks())) == 800_000
+        transport.close()
+
+
+def test_a_slow_reader_is_not_the_servers_fault(opened: Any, fake: FakeTime) -> None:
+    """Hours between two chunks, as on a full disk, do not count; only waiting for bytes does."""
+    with serving(saying(answer(b"x" * 1_500_000))) as server:
+        transport = opened(server.base)
+        with transport.stream("1", with_token=False) as file:
+            size = 0
+            for chunk in file.chunks():
+                size += len(chunk)
+                fake.moment += 10_000
+        assert size == 1_500_000
         transport.close()

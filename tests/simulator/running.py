@@ -37,16 +37,29 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("sorted, history, offset", Traits(), EVERYONE),
     Setting("sorted, counts, snapshot", Traits(paging="snapshot", history=False), EVERYONE),
     Setting("unsorted, history, offset", Traits(sorts=False, order="newest"), EVERYONE),
-    Setting("unsorted, counts, tokens expire", Traits(
-        sorts=False, history=False, paging="snapshot", token_seconds=20.0, order="id"), EVERYONE),
+    Setting(
+        "unsorted, counts, tokens expire",
+        Traits(sorts=False, history=False, paging="snapshot", token_seconds=20.0, order="id"),
+        EVERYONE,
+    ),
     Setting("whole seconds, offset", Traits(seconds_shown=True, history=False), EVERYONE),
-    Setting("offset of zone, outcomes, empty end", Traits(
-        zone_shown=True, outcomes=True, empty_end=True, cached=True), EVERYONE),
+    Setting(
+        "offset of zone, outcomes, empty end",
+        Traits(zone_shown=True, outcomes=True, empty_end=True, cached=True),
+        EVERYONE,
+    ),
     Setting("_lastUpdated ignored: reread", Traits(last_updated="ignored"), EVERYONE, naive=False),
-    Setting("_lastUpdated refused: reread, one by one, snapshot", Traits(
-        last_updated="refused", lists=False, paging="snapshot", token_seconds=30.0), EVERYONE, naive=False),
-    Setting("a Group, in shards, counts, merges silent and hidden", Traits(
-        history=False, relinks_silently=True, hides_merged=True), SOME),
+    Setting(
+        "_lastUpdated refused: reread, one by one, snapshot",
+        Traits(last_updated="refused", lists=False, paging="snapshot", token_seconds=30.0),
+        EVERYONE,
+        naive=False,
+    ),
+    Setting(
+        "a Group, in shards, counts, merges silent and hidden",
+        Traits(history=False, relinks_silently=True, hides_merged=True),
+        SOME,
+    ),
     Setting("empty when asked by time: reread; Group", Traits(last_updated="empty"), SOME, naive=False),
 )
 
@@ -88,7 +101,9 @@ def sync(
     return planned
 
 
-def run_seed(seed: int, writes: int, setting: Setting, *, every: float = 900.0, naive: bool = True) -> Outcome:
+def run_seed(
+    seed: int, writes: int, setting: Setting, *, every: float = 900.0, naive: bool = True
+) -> Outcome:
     """Sync a server again and again while it is written to, then once when it is quiet."""
     simulator = _simulator(seed, setting)
     store = MemoryStore()
@@ -130,8 +145,8 @@ def expected(simulator: Simulator, server: Server) -> dict[tuple[str, str], obje
         for _ in range(len(truth)):
             more = {
                 version.survivor
-                for (kind, id), version in truth.items()
-                if kind == "Patient" and id in members and version.survivor
+                for (kind, key), version in truth.items()
+                if kind == "Patient" and key in members and version.survivor
             }
             if more <= members:
                 break
@@ -148,8 +163,8 @@ def expected(simulator: Simulator, server: Server) -> dict[tuple[str, str], obje
 def loss(simulator: Simulator, store: MemoryStore, truth: Mapping[tuple[str, str], object]) -> Loss:
     """Compare a store with the truth; what moved to somebody outside of the cohort is not asked for."""
     lost = stale = undeleted = 0
-    for (kind, id), version in truth.items():
-        row = store.rows.get(kind, {}).get(id)
+    for (kind, key), version in truth.items():
+        row = store.rows.get(kind, {}).get(key)
         if row is None or row[0].state in {"deleted", "gone"}:
             lost += 1
         elif row[1].content != version.content:  # type: ignore[attr-defined]
@@ -157,9 +172,9 @@ def loss(simulator: Simulator, store: MemoryStore, truth: Mapping[tuple[str, str
     everything = simulator.truth()
     seen: Counter[tuple[str, str]] = Counter()
     for kind in KINDS:
-        for id, (held, _) in store.rows.get(kind, {}).items():
-            seen[kind, id] += 1
-            undeleted += held.state == "current" and (kind, id) not in everything
+        for key, (held, _) in store.rows.get(kind, {}).items():
+            seen[kind, key] += 1
+            undeleted += held.state == "current" and (kind, key) not in everything
     return Loss(lost, stale, undeleted, sum(number > 1 for number in seen.values()))
 
 
@@ -205,7 +220,7 @@ def _read_on(
                 old = rows.get((kind, entry.id))
                 if old is None or old[0] <= at:
                     rows[kind, entry.id] = at, entry.content
-    except Exception:  # noqa: BLE001, S110 - a naive client stops at an expired page and goes on next time
+    except Exception:  # noqa: BLE001 - a naive client stops at an expired page and goes on next time
         pass
     if newest:
         cursors[kind] = newest
@@ -227,7 +242,9 @@ def table(found: list[Outcome]) -> str:
         if not own:
             continue
         beside = [outcome.naive for outcome in own if outcome.naive is not None]
-        naive = f"{sum(n.lost for n in beside):18} {sum(n.stale for n in beside):5}" if beside else f"{'-':>18}"
+        naive = (
+            f"{sum(n.lost for n in beside):18} {sum(n.stale for n in beside):5}" if beside else f"{'-':>18}"
+        )
         lines.append(
             f"{setting.name:54} {len(own):5} {sum(o.resources for o in own):10,}"
             f" {sum(o.requests for o in own):9,} {sum(o.loss.lost for o in own):5}"

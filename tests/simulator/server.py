@@ -73,10 +73,10 @@ class Simulator:
         self.next = 0
         return self.writer.at
 
-    def put(self, kind: str, id: str, patient: str | None, body: bytes = b"", **more: Any) -> None:
+    def put(self, kind: str, key: str, patient: str | None, body: bytes = b"", **more: Any) -> None:
         """Write one version now, visible at once."""
         self.writer.at = max(self.writer.at, self.now)
-        self.writer._put(kind, id, patient, body, **more)
+        self.writer._put(kind, key, patient, body, **more)
         self._flush()
 
     def merge(self, one: str, other: str) -> None:
@@ -100,32 +100,30 @@ class Simulator:
 
     def truth(self) -> dict[tuple[str, str], Version]:
         """Return the newest version of everything that is there."""
-        return {
-            (kind, version.id): version for kind in KINDS for version in self.visible[kind].values()
-        }
+        return {(kind, version.id): version for kind in KINDS for version in self.visible[kind].values()}
 
     def _show(self, version: Version) -> None:
-        kind, id = version.kind, version.id
+        kind, key = version.kind, version.id
         self._write_out(version)
         insort(self.events[kind], (version.updated, version.serial, version))
-        old = self.visible[kind].get(id)
-        newest = next((v for v in (old,) if v is not None), None) or self._deleted.get((kind, id))
+        old = self.visible[kind].get(key)
+        newest = next((v for v in (old,) if v is not None), None) or self._deleted.get((kind, key))
         if newest is not None and (newest.number, newest.serial) > (version.number, version.serial):
             return
         if old is not None:
             times = self.by_time[kind]
             del times[bisect_left(times, (old.updated, old.serial))]
             if old.patient is not None:
-                self.of_patient[kind, old.patient].discard(id)
+                self.of_patient[kind, old.patient].discard(key)
         if version.deleted:
-            self.visible[kind].pop(id, None)
-            self._deleted[kind, id] = version
+            self.visible[kind].pop(key, None)
+            self._deleted[kind, key] = version
             return
-        self._deleted.pop((kind, id), None)
-        self.visible[kind][id] = version
+        self._deleted.pop((kind, key), None)
+        self.visible[kind][key] = version
         insort(self.by_time[kind], (version.updated, version.serial, version))
         if version.patient is not None:
-            self.of_patient.setdefault((kind, version.patient), set()).add(id)
+            self.of_patient.setdefault((kind, version.patient), set()).add(key)
 
     @property
     def _deleted(self) -> dict[tuple[str, str], Version]:
@@ -141,22 +139,28 @@ class Simulator:
         return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}{zone}"
 
     def _write_out(self, version: Version) -> None:
-        kind, id = version.kind.encode(), version.id.encode()
+        kind, key = version.kind.encode(), version.id.encode()
         meta = b'"meta":{"versionId":"%d","lastUpdated":"%s"' % (
             version.number,
             self.shown(version.updated).encode(),
         )
-        url = b'{"fullUrl":"%s/%s/%s",' % (BASE.encode(), kind, id)
+        url = b'{"fullUrl":"%s/%s/%s",' % (BASE.encode(), kind, key)
         if version.deleted:
-            version.entry = url + b'"request":{"method":"DELETE","url":"%s/%s"},"response":{"status":"204",' % (
-                kind,
-                id,
-            ) + b'"etag":"W/\\"%d\\"","lastModified":"%s"}}' % (
-                version.number,
-                self.shown(version.updated).encode(),
+            version.entry = (
+                url
+                + b'"request":{"method":"DELETE","url":"%s/%s"},"response":{"status":"204",'
+                % (
+                    kind,
+                    key,
+                )
+                + b'"etag":"W/\\"%d\\"","lastModified":"%s"}}'
+                % (
+                    version.number,
+                    self.shown(version.updated).encode(),
+                )
             )
             return
-        head = b'{"resourceType":"%s","id":"%s",' % (kind, id)
+        head = b'{"resourceType":"%s","id":"%s",' % (kind, key)
         subject = b""
         if version.patient is not None and version.kind != "Patient":
             subject = b',"subject":{"reference":"Patient/%s"}' % version.patient.encode()
@@ -208,23 +212,25 @@ class Simulator:
     def _group(self, name: str) -> tuple[int, bytes]:
         if name not in self.groups:
             return 404, b"{}"
-        people = ",".join(f'{{"entity":{{"reference":"Patient/{id}"}}}}' for id in self.groups[name])
+        people = ",".join(f'{{"entity":{{"reference":"Patient/{key}"}}}}' for key in self.groups[name])
         return 200, f'{{"resourceType":"Group","id":"{name}","member":[{people}]}}'.encode()
 
-    def _read(self, kind: str, id: str) -> tuple[int, bytes]:
-        version = self.visible[kind].get(id)
-        if id in self.traits.barred:
+    def _read(self, kind: str, key: str) -> tuple[int, bytes]:
+        version = self.visible[kind].get(key)
+        if key in self.traits.barred:
             return 403, b"{}"
         if version is not None:
             return 200, version.content
-        return (410 if (kind, id) in self._deleted else 404), b"{}"
+        return (410 if (kind, key) in self._deleted else 404), b"{}"
 
     def _metadata(self) -> bytes:
         interactions = '{"code":"read"},{"code":"search-type"}'
         if self.traits.history:
             interactions += ',{"code":"history-type"}'
         types = ",".join(f'{{"type":"{kind}","interaction":[{interactions}]}}' for kind in KINDS)
-        statement = '{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1","software":{"name":"simulator"},'
+        statement = (
+            '{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1","software":{"name":"simulator"},'
+        )
         return f'{statement}"rest":[{{"mode":"server","resource":[{types}]}}]}}'.encode()
 
     def _history(self, kind: str, query: dict[str, str]) -> tuple[int, bytes]:
@@ -254,59 +260,54 @@ class Simulator:
             return self._snapshot(kind, found, query)
         return self._page(kind, found, query, place=kind)
 
-    def _found(
-        self, kind: str, pairs: list[tuple[str, str]], query: dict[str, str]
-    ) -> list[Version] | None:
+    def _found(self, kind: str, pairs: list[tuple[str, str]], query: dict[str, str]) -> list[Version] | None:
         """Return what a search finds in its order; null: refused."""
         traits = self.traits
         patients = next((query[name] for name in SUBJECTS if name in query), None)
-        if kind in traits.needs_patient and patients is None and "_id" not in query:
-            return None
-        if kind in traits.needs_category and "category" not in query and "_id" not in query:
-            return None
         bounds = [value for name, value in pairs if name == "_lastUpdated"]
-        if bounds and (traits.last_updated == "refused" or kind in traits.no_updated_for):
+        if self._refuses(kind, query, patients, bounds):
             return None
         if bounds and traits.last_updated == "empty":
             return []
-        low, high = 0, 1 << 62
-        for bound in bounds if traits.last_updated == "obeyed" else ():
-            moment = instant(bound[2:]) or 0
-            if bound.startswith("ge"):
-                low = max(low, moment)
-            elif bound.startswith("gt"):
-                low = max(low, moment + 1)
-            else:
-                high = min(high, moment)
+        low, high = _limits(bounds) if traits.last_updated == "obeyed" else (0, 1 << 62)
         rows = self._candidates(kind, query, patients, low, high)
         if traits.hides_merged and kind == "Patient":
             rows = [version for version in rows if version.survivor is None]
         if traits.hidden:
             rows = [version for version in rows if version.id not in traits.hidden]
-        if "category" in query and query["category"] != "laboratory":
-            rows = []
-        order = query.get("_sort")
-        if traits.sorts and order in {"_lastUpdated", "-_lastUpdated"}:
-            rows = sorted(rows, key=_by_time, reverse=order.startswith("-"))
-        elif traits.order == "newest":
-            rows = sorted(rows, key=_by_time, reverse=True)
-        elif traits.order == "id":
-            rows = sorted(rows, key=lambda version: version.id)
-        else:
-            rows = sorted(rows, key=lambda version: (len(version.id), version.id))
-        return rows
+        if query.get("category", "laboratory") != "laboratory":
+            return []
+        return self._in_order(rows, query.get("_sort"))
+
+    def _refuses(self, kind: str, query: dict[str, str], patients: str | None, bounds: list[str]) -> bool:
+        traits = self.traits
+        by_id = "_id" in query
+        return (
+            (kind in traits.needs_patient and patients is None and not by_id)
+            or (kind in traits.needs_category and "category" not in query and not by_id)
+            or (bool(bounds) and (traits.last_updated == "refused" or kind in traits.no_updated_for))
+        )
+
+    def _in_order(self, rows: Iterable[Version], order: str | None) -> list[Version]:
+        if self.traits.sorts and order in {"_lastUpdated", "-_lastUpdated"}:
+            return sorted(rows, key=_by_time, reverse=order.startswith("-"))
+        if self.traits.order == "newest":
+            return sorted(rows, key=_by_time, reverse=True)
+        if self.traits.order == "id":
+            return sorted(rows, key=lambda version: version.id)
+        return sorted(rows, key=lambda version: (len(version.id), version.id))
 
     def _candidates(
         self, kind: str, query: dict[str, str], patients: str | None, low: int, high: int
     ) -> Iterable[Version]:
         visible = self.visible[kind]
         if "_id" in query:
-            rows: Iterable[Version] = (visible[id] for id in query["_id"].split(",") if id in visible)
+            rows: Iterable[Version] = (visible[key] for key in query["_id"].split(",") if key in visible)
         elif patients is not None:
             names = patients.replace("Patient/", "").split(",")
             if not self.traits.lists and len(names) > 1:
                 return []
-            rows = (visible[id] for name in names for id in self.of_patient.get((kind, name), ()))
+            rows = (visible[key] for name in names for key in self.of_patient.get((kind, name), ()))
         else:
             times = self.by_time[kind]
             return [row[2] for row in times[bisect_left(times, (low, -1)) : bisect_left(times, (high, -1))]]
@@ -329,7 +330,13 @@ class Simulator:
         return self._page(kind, snapshot.found, {**query, **short}, place=kind)
 
     def _page(
-        self, kind: str, found: list[Version], query: dict[str, str], *, place: str, bundle: bytes = b"searchset"
+        self,
+        kind: str,
+        found: list[Version],
+        query: dict[str, str],
+        *,
+        place: str,
+        bundle: bytes = b"searchset",
     ) -> tuple[int, bytes]:
         count = min(int(query.get("_count", "20")), self.traits.page_cap)
         offset = int(query.get("_offset", "0"))
@@ -356,7 +363,7 @@ class Simulator:
 
     def _pairs(self, query: dict[str, str], kept: dict[str, str]) -> list[tuple[str, str]]:
         """Return the parameters of a next link; two bounds of one name are both kept."""
-        pairs = [pair for pair in parse_qsl(urlsplit(self.requests[-1]).query) if pair[0] not in {"_offset"}]
+        pairs = [pair for pair in parse_qsl(urlsplit(self.requests[-1]).query) if pair[0] != "_offset"]
         if "_token" in kept:
             return list(kept.items())
         return [*pairs, ("_offset", kept["_offset"])]
@@ -364,3 +371,15 @@ class Simulator:
 
 def _by_time(version: Version) -> tuple[int, int]:
     return version.updated, version.serial
+
+
+def _limits(bounds: list[str]) -> tuple[int, int]:
+    """Return the span of time that some bounds leave."""
+    low, high = 0, 1 << 62
+    for bound in bounds:
+        moment = instant(bound[2:]) or 0
+        if bound.startswith("lt"):
+            high = min(high, moment)
+        else:
+            low = max(low, moment + bound.startswith("gt"))
+    return low, high

@@ -90,27 +90,27 @@ class MemoryStore:
     # -- Known -------------------------------------------------------------------------------------------
 
     def marks(self, kind: str) -> Sequence[Mark]:
-        return [mark for (type, _), mark in self.marked.items() if type == kind]
+        return [mark for (kind_, _), mark in self.marked.items() if kind_ == kind]
 
     def held(
         self, kind: str, *, patients: Collection[str] | None = None, ids: Collection[str] | None = None
     ) -> Mapping[str, Held]:
         rows = self.rows.get(kind, {})
         if patients is not None:
-            ids = [id for patient in patients for id in self.by_patient.get((kind, patient), ())]
+            ids = [key for patient in patients for key in self.by_patient.get((kind, patient), ())]
         if ids is not None:
-            return {id: rows[id][0] for id in ids if id in rows}
-        return {id: row[0] for id, row in rows.items()}
+            return {key: rows[key][0] for key in ids if key in rows}
+        return {key: row[0] for key, row in rows.items()}
 
     def count(self, kind: str, *, before: str, patients: Collection[str] | None = None) -> int:
         end = instant(before) or 0
         return sum(
-            one.state == "current" and self.times[kind, id] < end
-            for id, one in self.held(kind, patients=patients).items()
+            one.state == "current" and self.times[kind, key] < end
+            for key, one in self.held(kind, patients=patients).items()
         )
 
     def referred(self, kind: str) -> Collection[str]:
-        return {id for found in self.references.values() for type, id in found if type == kind}
+        return {key for found in self.references.values() for kind_, key in found if kind_ == kind}
 
     def replacements(self) -> Collection[Replacement]:
         return [Replacement(*pair) for pair in self.survivors.items()]

@@ -92,20 +92,22 @@ class Writer:
             self._restore()
 
     def _new_patient(self) -> None:
-        id = f"p{len(self.patients)}"
-        self.patients.append(id)
-        self._put("Patient", id, id, b'"active":true')
+        key = f"p{len(self.patients)}"
+        self.patients.append(key)
+        self._put("Patient", key, key, b'"active":true')
 
     def _new_fact(self) -> None:
         kind = self.random.choice(FACTS)
-        id = f"{kind[0].lower()}{self.serial}"
-        self.facts.append((kind, id))
-        self._put(kind, id, self.random.choice(self.patients), self._body(kind))
+        key = f"{kind[0].lower()}{self.serial}"
+        self.facts.append((kind, key))
+        self._put(kind, key, self.random.choice(self.patients), self._body(kind))
 
     def _body(self, kind: str) -> bytes:
         value = self.random.randrange(1000)
         if kind == "Observation":
-            return b'"status":"final","category":[{"coding":[{"code":"laboratory"}]}],"valueInteger":%d' % value
+            return (
+                b'"status":"final","category":[{"coding":[{"code":"laboratory"}]}],"valueInteger":%d' % value
+            )
         if kind == "MedicationAdministration":
             return b'"status":"completed","medicationReference":{"reference":"Medication/m%d"}' % (value % 5)
         return b'"onsetString":"%d"' % value
@@ -148,7 +150,7 @@ class Writer:
     def _put(
         self,
         kind: str,
-        id: str,
+        key: str,
         patient: str | None,
         body: bytes,
         *,
@@ -156,15 +158,15 @@ class Writer:
         survivor: str | None = None,
         silently: bool = False,
     ) -> None:
-        old = self.latest.get((kind, id))
+        old = self.latest.get((kind, key))
         number, updated = (old.number if old else 0) + 1, self.at
         if silently and old is not None:
             number, updated = old.number, old.updated
         late = self.random.random() < 0.1
         delay = int(self.random.uniform(0, self.traits.commit_seconds) * SECOND) if late else 0
         version = Version(
-            kind, id, number, updated, self.at + delay, patient, body, deleted, survivor, self.serial
+            kind, key, number, updated, self.at + delay, patient, body, deleted, survivor, self.serial
         )
         self.serial += 1
-        self.latest[kind, id] = version
+        self.latest[kind, key] = version
         self.made.append(version)

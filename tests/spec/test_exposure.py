@@ -211,3 +211,41 @@ def test_a_first_dose_without_a_day_starts_no_plan():
 def test_the_day_of_each_infusion_is_its_local_day():
     """The start as a local day goes into the swimmer plot."""
     assert exposure().timeline[0].started_on == day("2024-03-01")
+
+
+def test_medication_after_the_data_cut_is_counted_and_not_looked_at():
+    """Tacrolimus on 20 March lies inside the window, but after the cut of 18 March."""
+    more = "s1 tacrolimus completed 2024-03-20 - - -\n"
+    before = derive_exposure(
+        cohort(exposures=rows(GIVEN + more)), study(treatment=TREATMENT), DATES, kinds=KINDS
+    )
+    after = derive_exposure(
+        cohort(exposures=rows(GIVEN + more)),
+        study(treatment=TREATMENT, follow_up={"data_cut": "2024-03-18"}),
+        DATES,
+        kinds=KINDS,
+    )
+    assert (len(before.concomitant.findings), before.concomitant.after_cut_administrations) == (1, 0)
+    assert (len(after.concomitant.findings), after.concomitant.after_cut_administrations) == (0, 1)
+
+
+def test_an_encounter_that_ends_before_it_starts_says_nothing():
+    """It is neither a discharge on the same day nor one on another."""
+    wrong = ENCOUNTERS.replace("2024-03-08T08:00  2024-03-09T11:00", "2024-03-08T08:00  2024-03-07T11:00")
+    made = cohort(exposures=rows(GIVEN), encounters=rows(wrong))
+    found = derive_exposure(made, study(treatment=TREATMENT), DATES, kinds=KINDS)
+    assert (found.discharge.with_encounter, found.discharge.same_day) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "note"),
+    [
+        ("http://hospital.example.org/reasons|NOT-GIVEN", "not given: reason code NOT-GIVEN"),
+        ("urn:oid:1.2.3|COLD", "not given: reason code COLD"),
+        ("fever", "not given: fever"),
+    ],
+)
+def test_a_reason_that_is_a_code_is_told_without_the_address_of_its_system(reason, note):
+    not_done = rows("subject_id concept status start\ns1 cells not-done 2024-03-22", status_reason=reason)
+    found = derive_exposure(cohort(exposures=not_done), study(treatment=TREATMENT), DATES, kinds=KINDS)
+    assert found.timeline[0].notes == (note,)
