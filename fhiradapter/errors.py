@@ -13,7 +13,8 @@
     │   ├── TransientServerError    6  it may be another one later: unreachable, too slow, busy, failing
     │   ├── RefusedAnswerError      6  it will be no other one: a body or page that breaks a rule
     │   └── RefusedOriginError      6  it sends us to a place that is not its own
-    └── LockedError                 7  another run holds the store
+    ├── LockedError                 7  another run holds the store
+    └── WorkerError                 1  a worker process failed or ended at some part of the input
 
 Messages name a resource by type and id and a file by name and line, never by content.
 """
@@ -84,3 +85,7 @@ class LockedError(FhirAdapterError):
     """Another run holds the store."""
 
     exit_code = 7
+
+
+class WorkerError(FhirAdapterError):
+    """A worker process failed, or ended twice, at a part of the input that the message names."""

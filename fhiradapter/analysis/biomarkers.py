@@ -8,7 +8,9 @@ from fhiradapter.analysis.biomarker_visits import ratios_by_visit
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.means import estimate_mean
 from fhiradapter.analysis.measured_series import MeasuredSeries, split_series
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.periods import months_from_origin
+from fhiradapter.analysis.plain import as_numbers, as_words
 from fhiradapter.analysis.population import of_subject
 from fhiradapter.analysis.usable_measurements import count_reasons, split_off, usable_measurements
 from fhiradapter.analysis.visits import (
@@ -122,19 +124,19 @@ def _derive_one(
 
 def _one_at_a_time(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one value per subject and instant, in order of time."""
-    rows = rows.sort_values(["subject_id", "on", "at", "row_id"], kind="stable")
+    rows = in_order(rows, ["subject_id", "on", "at", "row_id"])
+    rows = rows.rename(columns={"measured_precision": "precision"})
     key = ["subject_id", "on", "at"]
-    groups = rows.assign(value=np.log(rows["value"])).groupby(key, sort=False, dropna=False)
-    merged = groups.agg(
-        value=("value", "mean"),
-        below=("below", "max"),
-        row_id=("row_id", "first"),
-        precision=("measured_precision", "first"),
-        several=("value", "size"),
-    ).reset_index()
+    shared, first = rows.duplicated(key, keep=False), ~rows.duplicated(key)
+    values = rows.loc[first, [*key, "value", "below", "row_id", "precision"]]
+    groups = rows.loc[shared].groupby(key, sort=False, dropna=False)
+    logs = np.log(rows["value"]).loc[shared].groupby([rows.loc[shared, name] for name in key], sort=False)
     # A value on its own keeps every digit that was sent.
-    sent = rows.drop_duplicates(key)["value"].to_numpy()
-    return merged.assign(value=np.where(merged["several"].gt(1), np.exp(merged["value"]), sent))
+    several = shared[first].to_numpy()
+    values.loc[several, "value"] = np.exp(logs.mean()).to_numpy()
+    values.loc[several, "below"] = groups["below"].max().to_numpy()
+    values.loc[several, "precision"] = groups["precision"].first().to_numpy()
+    return values.reset_index(drop=True)
 
 
 def _series(
@@ -152,18 +154,18 @@ def _series(
             on=on,
             months=month,
             value=value,
-            ratio=None if np.isnan(ratio) else ratio,
+            ratio=ratio,
             below_limit=below,
             is_baseline=first,
             visit=visit,
         )
         for subject, row, on, month, value, ratio, below, first, visit in zip(
-            values["subject_id"].tolist(),
+            as_words(values["subject_id"]),
             values["row_id"].tolist(),
             as_dates(values["on"]),
             months.tolist(),
             values["value"].tolist(),
-            values["ratio"].tolist(),
+            as_numbers(values["ratio"]),
             values["below"].tolist(),
             is_baseline.tolist(),
             labels,

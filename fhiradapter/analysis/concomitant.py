@@ -9,11 +9,25 @@ import pandas as pd
 
 from fhiradapter.analysis.data_cut import after_cut
 from fhiradapter.analysis.days import as_dates, earliest_day, is_partial, latest_day
+from fhiradapter.analysis.plain import as_words
+from fhiradapter.analysis.population import places
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import ConcomitantCheck, ConcomitantFinding
 from fhiradapter.settings import Treatment
 
 END_OF_TIME = pd.Timestamp("2262-01-01")
+READ = (
+    "subject_id",
+    "row_id",
+    "concept",
+    "status",
+    "started_at",
+    "started_on",
+    "started_precision",
+    "ended_at",
+    "ended_on",
+    "ended_precision",
+)
 GIVEN = ("completed", "in-progress", "stopped")
 
 
@@ -38,11 +52,11 @@ def check_concomitant(
     Unmapped ones could be anything: they are counted too. What begins after the data cut is not looked at and
     is counted as such.
     """
-    rows = cohort.exposures
     window = timeline[["first_dose_on", "last_dose_on"]].dropna()
-    place = window.index.get_indexer(pd.Index(rows["subject_id"]))
     studied = [treatment.concept, *treatment.comparators]
-    rows = rows.loc[(place >= 0) & rows["status"].isin(GIVEN) & ~rows["concept"].isin(studied)]
+    rows = cohort.select("exposures", READ, without_concepts=studied)
+    place = places(rows["subject_id"], window.index)
+    rows = rows.loc[(place >= 0) & rows["status"].isin(GIVEN)]
     late = after_cut(rows, data_cut)
     rows = rows.loc[~late]
     window = window.reindex(rows["subject_id"])
@@ -70,7 +84,7 @@ def check_concomitant(
         findings=tuple(
             ConcomitantFinding(subject_id=subject, row_id=row, concept=concept, kind=name, started_on=day)
             for subject, row, concept, name, day in zip(
-                found["subject_id"],
+                as_words(found["subject_id"]),
                 found["row_id"],
                 found["concept"],
                 found["kind"],

@@ -1,9 +1,8 @@
 """What the safety tables rest on: which sources were read, and over which days."""
 
-from collections.abc import Callable
-
 import pandas as pd
 
+from fhiradapter.analysis.population import members
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.reasons import Reason
@@ -12,14 +11,14 @@ from fhiradapter.results import Coverage
 NOT_READ = "not read: absence is not zero events"
 LATEST_POSSIBLE = pd.Timestamp("9999-01-01")  # 9999-12-30 and the like mean "open-ended"
 
-# Source -> its table, the column of its day, and the rows of it.
-SOURCES: dict[str, tuple[str, str, Callable[[pd.DataFrame], "pd.Series[bool]"]]] = {
-    "AdverseEvent": ("events", "started_on", lambda rows: rows["kind"].eq("adverse_event")),
-    "Condition": ("events", "started_on", lambda rows: rows["kind"].eq("condition")),
-    "Observation (labs)": ("measurements", "measured_on", lambda rows: rows["kind"].eq("lab")),
-    "Observation (vitals)": ("measurements", "measured_on", lambda rows: rows["kind"].eq("vital")),
-    "MedicationAdministration": ("exposures", "started_on", lambda rows: rows["row_id"].notna()),
-    "Encounter": ("encounters", "started_on", lambda rows: rows["row_id"].notna()),
+# Source -> its table, the column of its day, and the kind of its rows; None for all of the table.
+SOURCES: dict[str, tuple[str, str, str | None]] = {
+    "AdverseEvent": ("events", "started_on", "adverse_event"),
+    "Condition": ("events", "started_on", "condition"),
+    "Observation (labs)": ("measurements", "measured_on", "lab"),
+    "Observation (vitals)": ("measurements", "measured_on", "vital"),
+    "MedicationAdministration": ("exposures", "started_on", None),
+    "Encounter": ("encounters", "started_on", None),
 }
 # Other ways to record medication; what comes as one of these types has no place in the cohort.
 UNREAD_MEDICATION = ("MedicationStatement", "MedicationRequest")
@@ -59,11 +58,10 @@ def _unread(account: TypeAccount) -> Coverage:
 
 def _source(cohort: Cohort, timeline: pd.DataFrame, name: str) -> Coverage:
     """Return the coverage of one source."""
-    table, column, chosen = SOURCES[name]
+    table, column, kind = SOURCES[name]
     account = cohort.accounting.get(name.partition(" ")[0])
-    rows = cohort.frame(table)
-    rows = rows[[name for name in ("row_id", "subject_id", "kind", column) if name in rows]]
-    rows = rows.loc[chosen(rows) & rows["subject_id"].isin(timeline.index)]
+    rows = cohort.select(table, ["subject_id", column], kinds=None if kind is None else [kind])
+    rows = members(rows, timeline.index)
     days = rows[column]
     days = days[days < LATEST_POSSIBLE]
     first = None if days.empty else days.min().date()

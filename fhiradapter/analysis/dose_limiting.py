@@ -6,6 +6,7 @@ import pandas as pd
 from fhiradapter.analysis.adverse_event_table import CYTOKINE_RELEASE, INFUSION_REACTIONS
 from fhiradapter.analysis.days import is_partial
 from fhiradapter.analysis.moments import possible_moments
+from fhiradapter.analysis.population import places
 from fhiradapter.results import DoseLimiting
 from fhiradapter.settings import Study
 
@@ -81,21 +82,23 @@ def hours_since_infusion(table: pd.DataFrame, infusions: pd.DataFrame) -> pd.Ser
     only are left out. The latest infusion that can be before the event is the nearest one.
     """
     times = possible_moments(table["started_at"], table["started_precision"])
+    people = pd.Index(table["subject_id"].unique())
     events = pd.DataFrame(
-        {"subject_id": table["subject_id"].astype(object), "from": times["earliest"], "to": times["latest"]}
+        {"person": places(table["subject_id"], people), "from": times["earliest"], "to": times["latest"]}
     )
     events = events.dropna(subset=["to"]).rename_axis("event").reset_index().sort_values("to", kind="stable")
+    infusions = infusions.assign(person=places(infusions["subject_id"], people))
+    infusions = infusions.loc[infusions["person"].ge(0)]
     dated = infusions.loc[infusions["started_at"].notna() & ~is_partial(infusions["started_precision"])]
     starts = possible_moments(dated["started_at"], dated["started_precision"])
     doses = pd.DataFrame(
         {
-            "subject_id": dated["subject_id"].astype(object),
+            "person": dated["person"],
             "at": starts["earliest"],
             "at_latest": starts["latest"],
         }
     ).sort_values("at", kind="stable")
-    # As objects: pandas cannot join two empty columns of text.
-    nearest = pd.merge_asof(events, doses, left_on="to", right_on="at", by="subject_id")
+    nearest = pd.merge_asof(events, doses, left_on="to", right_on="at", by="person")
     between = pd.Series(nearest["from"] - nearest["at_latest"])
     hours: pd.Series = (between.dt.total_seconds() / 3600).clip(lower=0)
     return hours.set_axis(pd.Index(nearest["event"])).reindex(table.index)

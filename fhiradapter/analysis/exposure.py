@@ -1,6 +1,5 @@
 """What was given of the study's product."""
 
-import math
 from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
@@ -17,10 +16,14 @@ from fhiradapter.analysis.days import as_dates, is_partial
 from fhiradapter.analysis.discharge import count_discharges, same_day_discharge
 from fhiradapter.analysis.infusion_duration import infusion_minutes, summarise_durations
 from fhiradapter.analysis.infusions import excluded_administrations, given_infusions, missed_infusions
+from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.plain import as_numbers, as_whole, as_words
+from fhiradapter.analysis.population import members, of_subject
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Exposure, Infusion, SubjectExposure
 from fhiradapter.settings import DAYS_PER_MONTH, Study
 
+COUNTED = ("interrupted", "not_done", "on_time", "early", "late", "missed", "additional")
 NO_KINDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -94,7 +97,7 @@ def derive_exposure(
 
 def _of_population(rows: pd.DataFrame, timeline: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the study's subjects."""
-    return rows.loc[rows["subject_id"].isin(timeline.index)].reset_index(drop=True)
+    return members(rows, timeline.index).reset_index(drop=True)
 
 
 def _subjects(
@@ -136,23 +139,50 @@ def _subject_rows(subjects: pd.DataFrame) -> tuple[SubjectExposure, ...]:
     """Return the subjects as results."""
     return tuple(
         SubjectExposure(
-            subject_id=str(subject),
-            infusions=int(row["infusions"]),
-            planned=_whole(row["planned"]),
-            cells=_number(row["cells"]),
-            dose_intensity_percent=_number(row["dose_intensity_percent"]),
-            duration_days=_whole(row["duration_days"]),
-            longest_gap_days=_whole(row["longest_gap_days"]),
-            interrupted=int(row["interrupted"]),
-            not_done=int(row["not_done"]),
-            on_time=int(row["on_time"]),
-            early=int(row["early"]),
-            late=int(row["late"]),
-            missed=int(row["missed"]),
-            additional=int(row["additional"]),
-            courses=_whole(row["courses"]),
+            subject_id=subject,
+            infusions=infusions,
+            planned=planned,
+            cells=cells,
+            dose_intensity_percent=intensity,
+            duration_days=duration,
+            longest_gap_days=gap,
+            interrupted=interrupted,
+            not_done=not_done,
+            on_time=on_time,
+            early=early,
+            late=late,
+            missed=missed,
+            additional=additional,
+            courses=courses,
         )
-        for subject, row in zip(subjects.index, subjects.to_dict("records"), strict=True)
+        for (
+            subject,
+            infusions,
+            planned,
+            cells,
+            intensity,
+            duration,
+            gap,
+            interrupted,
+            not_done,
+            on_time,
+            early,
+            late,
+            missed,
+            additional,
+            courses,
+        ) in zip(
+            map(str, subjects.index.tolist()),
+            as_whole(subjects["infusions"]),
+            as_whole(subjects["planned"]),
+            as_numbers(subjects["cells"]),
+            as_numbers(subjects["dose_intensity_percent"]),
+            as_whole(subjects["duration_days"]),
+            as_whole(subjects["longest_gap_days"]),
+            *(as_whole(subjects[name]) for name in COUNTED),
+            as_whole(subjects["courses"]),
+            strict=True,
+        )
     )
 
 
@@ -168,8 +198,9 @@ def _timeline_rows(
             ),
         ],
         ignore_index=True,
-    ).sort_values(["subject_id", "started_at", "row_id"], kind="stable")
-    first = timeline["first_dose_on"].reindex(rows["subject_id"]).to_numpy()
+    )
+    rows = in_order(rows, ["subject_id", "started_at", "row_id"])
+    first = of_subject(timeline["first_dose_on"], rows["subject_id"])
     away = (rows["started_on"] - first).dt.days
     # Study day has no day 0: the day before the first dose is day -1.
     study_day = away.where(away < 0, away + 1)
@@ -179,44 +210,33 @@ def _timeline_rows(
             row_id=row_id,
             status=status,
             started_on=started_on,
-            day=None if day is None else int(day),
+            day=day,
             months=months,
             cells=cells,
-            planned_visit=None if visit is None else int(visit),
+            planned_visit=visit,
             timing=timing,
-            same_day_discharge=None if home is None else bool(home),
+            same_day_discharge=home,
             notes=notes,
             minutes=ran,
         )
         for subject, row_id, status, started_on, day, months, cells, visit, timing, home, notes, ran in zip(
-            rows["subject_id"],
-            rows["row_id"],
-            rows["status"],
+            as_words(rows["subject_id"]),
+            rows["row_id"].tolist(),
+            rows["status"].tolist(),
             cast("list[date | None]", as_dates(rows["started_on"])),
-            _numbers(study_day),
-            _numbers(away / DAYS_PER_MONTH),
-            _numbers(rows["cells"]),
-            _numbers(rows["planned_visit"]),
-            rows["timing"],
-            _numbers(rows["same_day"]),
-            rows["notes"],
-            _numbers(rows["minutes"]),
+            as_whole(study_day),
+            as_numbers(away / DAYS_PER_MONTH),
+            as_numbers(rows["cells"]),
+            as_whole(rows["planned_visit"]),
+            rows["timing"].tolist(),
+            [None if home is pd.NA else home for home in rows["same_day"].astype("boolean").tolist()],
+            rows["notes"].tolist(),
+            as_numbers(rows["minutes"]),
             strict=True,
         )
     )
 
 
-def _numbers(column: pd.Series) -> list[float | None]:
-    """Return the column's numbers, None where one is missing."""
-    found = column.to_numpy(dtype=float, na_value=np.nan).tolist()
-    return [None if math.isnan(number) else number for number in found]
-
-
 def _number(value: object) -> float | None:
     """Return a float, None where it is missing."""
     return None if pd.isna(cast("float", value)) else float(cast("float", value))
-
-
-def _whole(value: object) -> int | None:
-    """Return an integer, None where it is missing."""
-    return None if pd.isna(cast("float", value)) else int(cast("float", value))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from fhiradapter.analysis.days import INSTANT, as_dates, is_partial
 from fhiradapter.analysis.moments import possible_moments
+from fhiradapter.analysis.population import places
 from fhiradapter.cohort.model import Precision
 
 
@@ -27,7 +28,7 @@ def infusion_starts(infusions: pd.DataFrame) -> pd.DataFrame:
     moments = possible_moments(dated["started_at"].astype(INSTANT), dated["started_precision"])
     starts = pd.DataFrame(
         {
-            "subject_id": dated["subject_id"].astype(object),
+            "subject_id": dated["subject_id"],
             "infusion": dated["row_id"],
             "earliest": moments["earliest"].astype(INSTANT),
             "latest": moments["latest"].astype(INSTANT),
@@ -53,17 +54,18 @@ def last_infusion(
     Columns: those of `starts` but `subject_id`, missing where there is none; the index is that of
     `subject_id`.
     """
-    people = pd.Index(starts["subject_id"].unique())
+    people = pd.Index(subject_id.unique()).dropna()
+    starts = starts.assign(person=places(starts["subject_id"], people))
+    starts = starts.loc[starts["person"].ge(0)]
     events = pd.DataFrame(
         {
-            "person": people.get_indexer(pd.Index(subject_id)),
+            "person": places(subject_id, people),
             "moment": moment.astype(INSTANT).to_numpy(dtype="datetime64[us]"),
             "place": np.arange(len(subject_id)),
         }
     )
     events = events.loc[(events["person"] >= 0) & events["moment"].notna()]
     right = starts.assign(
-        person=people.get_indexer(pd.Index(starts["subject_id"])),
         moment=starts[bound].to_numpy(dtype="datetime64[us]"),
     ).drop(columns="subject_id")
     found = pd.merge_asof(
@@ -73,7 +75,7 @@ def last_infusion(
         by="person",
         allow_exact_matches=same_moment,
     )
-    columns = [name for name in starts.columns if name != "subject_id"]
+    columns = [name for name in starts.columns if name not in ("subject_id", "person")]
     placed = found.set_index("place")[columns].reindex(np.arange(len(subject_id)))
     return placed.set_axis(subject_id.index)
 

@@ -5,6 +5,8 @@ import pandas as pd
 
 from fhiradapter.analysis.days import is_partial
 from fhiradapter.analysis.marks import marks
+from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.population import places
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import Study
 
@@ -40,6 +42,24 @@ COLUMNS = (
     "comparator",
     "ended_precision",
 )
+READ = (
+    "subject_id",
+    "row_id",
+    "concept",
+    "status",
+    "status_reason",
+    "started_at",
+    "started_on",
+    "started_precision",
+    "ended_at",
+    "ended_on",
+    "ended_precision",
+    "dose_cells",
+    "dose_value",
+    "dose_cells_per_kg",
+    "interrupted",
+    "encounter_id",
+)
 
 
 def given_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
@@ -67,7 +87,7 @@ def given_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
     """
     rows = _administrations(cohort, study)
     given = rows.loc[rows["verdict"].eq("")]
-    given = given.sort_values(["subject_id", "started_at", "row_id"], kind="stable", na_position="last")
+    given = in_order(given, ["subject_id", "started_at", "row_id"])
     cells = given["dose_cells"].mask(given["comparator"])
     notes = marks(
         {
@@ -90,7 +110,7 @@ def missed_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
     """
     rows = _administrations(cohort, study)
     missed = rows.loc[rows["status"].eq(NOT_DONE) & rows["subject_id"].notna()]
-    missed = missed.sort_values(["subject_id", "started_at", "row_id"], kind="stable", na_position="last")
+    missed = in_order(missed, ["subject_id", "started_at", "row_id"])
     # A bare code is told without the address of its system, which says nothing to a reader.
     reasons = missed["status_reason"].fillna("").str.replace(SYSTEM, "reason code ", regex=True)
     sentences = (NOT_DONE_NOTE + ": " + reasons).where(reasons.ne(""), NOT_DONE_NOTE)
@@ -107,16 +127,16 @@ def excluded_administrations(cohort: Cohort, study: Study, population: pd.Index)
     "no status"; a count of zero is left out.
     """
     rows = _administrations(cohort, study)
-    verdicts = rows.loc[rows["subject_id"].isna() | rows["subject_id"].isin(population), "verdict"]
+    counted = rows["subject_id"].isna() | (places(rows["subject_id"], population) >= 0)
+    verdicts = rows.loc[counted, "verdict"]
     counts = verdicts[verdicts.ne("")].value_counts().sort_index()
     return {str(reason): int(count) for reason, count in counts.items()}
 
 
 def _administrations(cohort: Cohort, study: Study) -> pd.DataFrame:
     """Return the product's administrations; `verdict` is why a row is no dose, empty for a dose."""
-    rows = cohort.exposures
     concepts = [study.treatment.concept, *study.treatment.comparators] if study.treatment else []
-    rows = rows.loc[rows["concept"].isin(concepts)]
+    rows = cohort.select("exposures", READ, concepts=concepts)
     status = rows["status"].fillna(NO_STATUS)
     stopped = status.eq(STOPPED)
     # Some of the product was given when an amount above zero is recorded, in whatever unit.
@@ -134,6 +154,7 @@ def _administrations(cohort: Cohort, study: Study) -> pd.DataFrame:
         verdict=verdict.astype(object),
     )
     comparable = rows.loc[verdict.eq("") & rows["started_at"].notna() & ~without_day]
+    comparable = comparable.loc[comparable.duplicated(["subject_id", "started_at"], keep=False)]
     preferred = comparable.assign(
         rank_status=comparable["status"].ne(COMPLETED), rank_cells=comparable["dose_cells"].isna()
     ).sort_values(["rank_status", "rank_cells"], kind="stable")

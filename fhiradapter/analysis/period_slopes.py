@@ -5,9 +5,10 @@ import pandas as pd
 
 from fhiradapter.analysis.means import bootstrap_mean, estimate_mean
 from fhiradapter.analysis.periods import BEFORE, months_since, period_names
+from fhiradapter.analysis.plain import as_numbers
 from fhiradapter.analysis.signed_rank import signed_rank_p
 from fhiradapter.analysis.slopes import slopes_by_group
-from fhiradapter.results import Contrast, Exclusion, PeriodSlope
+from fhiradapter.results import Contrast, Exclusion, PeriodSlope, SubjectSlope
 from fhiradapter.settings import DAYS_PER_MONTH, Study
 
 NO_DOSE = "no dose of the study's product is dated"
@@ -67,17 +68,47 @@ def _reasons(lines: pd.DataFrame, timeline: pd.DataFrame, study: Study) -> pd.Se
         & lines["period"].eq(BEFORE)
         & (policy.before_start == "onset")
     )
-    few = points.astype("str") + f" of the {policy.minimum_points} scores that are needed"
-    short = "scores span " + days.round(1).astype("str").str.removesuffix(".0")
+    is_few, is_short = points.lt(policy.minimum_points), days.lt(policy.minimum_days)
+    few = points[is_few].astype("str") + f" of the {policy.minimum_points} scores that are needed"
+    short = "scores span " + days[is_short].round(1).astype("str").str.removesuffix(".0")
     short = short + f" of the {policy.minimum_days:g} days that are needed"
     reason = pd.Series(None, index=lines.index, dtype=object)
     # From the weakest to the strongest: the last one that holds is told.
-    reason = reason.mask(days.lt(policy.minimum_days), short)
+    reason[is_short] = short.astype(object)
     reason = reason.mask(lines["span"].le(0), ONE_TIME)
-    reason = reason.mask(points.lt(policy.minimum_points), few)
+    reason[is_few] = few.astype(object)
     reason = reason.mask(points.eq(0), NO_SCORE)
     reason = reason.mask(without_onset, NO_ONSET).mask(undosed, NO_DOSE)
     return reason.where(reason.notna(), None)
+
+
+def slope_rows(lines: pd.DataFrame) -> tuple[SubjectSlope, ...]:
+    """Return the result of `subject_slopes` as results."""
+    return tuple(
+        SubjectSlope(
+            subject_id=subject,
+            period=period,
+            points=points,
+            days=days,
+            slope=slope,
+            se=se,
+            intercept=intercept,
+            adequate=adequate,
+            reason=reason,
+        )
+        for subject, period, points, days, slope, se, intercept, adequate, reason in zip(
+            lines["subject_id"].tolist(),
+            lines["period"].tolist(),
+            lines["points"].tolist(),
+            lines["days"].tolist(),
+            as_numbers(lines["slope"]),
+            as_numbers(lines["se"]),
+            as_numbers(lines["intercept"]),
+            lines["adequate"].tolist(),
+            lines["reason"].tolist(),
+            strict=True,
+        )
+    )
 
 
 def summarise_periods(lines: pd.DataFrame, study: Study) -> dict[str, PeriodSlope]:
@@ -103,7 +134,9 @@ def summarise_periods(lines: pd.DataFrame, study: Study) -> dict[str, PeriodSlop
             ),
             excluded=tuple(
                 Exclusion(subject_id=subject, reason=reason)
-                for subject, reason in zip(left_out["subject_id"], left_out["reason"], strict=True)
+                for subject, reason in zip(
+                    left_out["subject_id"].tolist(), left_out["reason"].tolist(), strict=True
+                )
             ),
         )
     return summaries

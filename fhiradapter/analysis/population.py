@@ -156,6 +156,8 @@ def _persons(cohort: Cohort) -> pd.Index:
         seen[codes] = True
     seen[cohort.codes("subjects", "subject_id").codes[~merged.to_numpy()]] = True
     ids = pd.Index(words[seen[:-1]])
+    if not merged.any():
+        return ids
     survivors = people["replaced_by"].astype("str").str.replace(r"^.*/", "", regex=True)
     gone = people.loc[merged & survivors.ne(people["subject_id"]), "subject_id"].dropna()
     persons: pd.Index = ids.difference(pd.Index(gone[~gone.isin(people.loc[~merged, "subject_id"])].unique()))

@@ -1,20 +1,19 @@
 """How the functional score changes over time."""
 
-import math
-
 import pandas as pd
 
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.marks import marks
 from fhiradapter.analysis.period_model import CONTRASTS, fit_period_model
-from fhiradapter.analysis.period_slopes import paired_contrast, subject_slopes, summarise_periods
+from fhiradapter.analysis.period_slopes import paired_contrast, slope_rows, subject_slopes, summarise_periods
 from fhiradapter.analysis.periods import lies_in, months_from_origin, period_names, time_origin
+from fhiradapter.analysis.plain import as_words
 from fhiradapter.analysis.population import members, of_subject, unmatched_names
 from fhiradapter.analysis.progression_cautions import cautions
 from fhiradapter.analysis.score_items import TOTAL
 from fhiradapter.analysis.scores import Scores, derive_scores
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.results import Progression, Score, SubjectSlope
+from fhiradapter.results import Progression, Score
 from fhiradapter.settings import Study
 
 NO_ORIGIN = "no_time_origin"
@@ -64,7 +63,7 @@ def derive_progression(
         contrasts=contrasts,
         mixed_model=model,
         mixed_model_note=note,
-        by_subject_rows=_subject_slopes(lines),
+        by_subject_rows=slope_rows(lines),
         scores=_scores(placed, names),
         score_notes=derived.notes | {reason: count for reason, count in more.items() if count},
         cautions=cautions(study, timeline, lines, contrasts, model, unmatched=unmatched_names(cohort, study)),
@@ -88,39 +87,6 @@ def _unit(cohort: Cohort, study: Study) -> str:
     return f"{unit}/month"
 
 
-def optional(numbers: pd.Series) -> list[float | None]:
-    """Return the numbers as a list, None where missing."""
-    return [None if math.isnan(number) else number for number in numbers.tolist()]
-
-
-def _subject_slopes(lines: pd.DataFrame) -> tuple[SubjectSlope, ...]:
-    return tuple(
-        SubjectSlope(
-            subject_id=subject,
-            period=period,
-            points=points,
-            days=days,
-            slope=slope,
-            se=se,
-            intercept=intercept,
-            adequate=adequate,
-            reason=reason,
-        )
-        for subject, period, points, days, slope, se, intercept, adequate, reason in zip(
-            lines["subject_id"],
-            lines["period"],
-            lines["points"].tolist(),
-            lines["days"].tolist(),
-            optional(lines["slope"]),
-            optional(lines["se"]),
-            optional(lines["intercept"]),
-            lines["adequate"].tolist(),
-            lines["reason"],
-            strict=True,
-        )
-    )
-
-
 def _scores(placed: pd.DataFrame, names: tuple[str, ...]) -> tuple[Score, ...]:
     """Return the scores as results; a total that the items overruled is told among the flags."""
     periods = marks({name: placed[name] for name in names}, placed.index)
@@ -135,13 +101,13 @@ def _scores(placed: pd.DataFrame, names: tuple[str, ...]) -> tuple[Score, ...]:
     return tuple(
         Score(subject_id=subject, row_id=row, on=on, months=month, value=value, periods=period, flags=flag)
         for subject, row, on, month, value, period, flag in zip(
-            placed["subject_id"].tolist(),
+            as_words(placed["subject_id"]),
             placed["row_id"].tolist(),
             as_dates(placed["on"]),
             placed["months"].tolist(),
             placed["value"].tolist(),
-            periods,
-            flags,
+            periods.tolist(),
+            flags.tolist(),
             strict=True,
         )
     )

@@ -7,7 +7,7 @@ from typing import cast
 
 import pandas as pd
 
-from fhiradapter.analysis.concomitant import GIVEN
+from fhiradapter.analysis.concomitant import GIVEN, READ
 from fhiradapter.analysis.data_cut import after_cut
 from fhiradapter.analysis.days import INSTANT, is_partial
 from fhiradapter.analysis.infusion_proximity import days_of, hours_between, infusion_starts, last_infusion
@@ -126,9 +126,9 @@ def _medication(
     treatment, safety = study.treatment, study.safety
     own = [treatment.concept, *treatment.comparators] if treatment is not None else []
     rescue = {name for name, kind in kinds.items() if kind in safety.rescue_kinds}
-    rows = members(cohort.exposures, timeline.index)
-    chosen = rows["concept"].isin((rescue | set(safety.rescue_concepts)) - set(own))
-    rows = rows.loc[chosen & rows["status"].isin(GIVEN)]
+    chosen = (rescue | set(safety.rescue_concepts)) - set(own)
+    rows = members(cohort.select("exposures", READ, concepts=chosen), timeline.index)
+    rows = rows.loc[rows["status"].isin(GIVEN)]
     rows = rows.loc[~after_cut(rows, study.follow_up.data_cut)]
     return rows.assign(trigger=MEDICATION).rename(
         columns={

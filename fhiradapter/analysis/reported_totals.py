@@ -63,8 +63,8 @@ def _assessment_of(reported: pd.DataFrame, totals: pd.DataFrame) -> pd.Series:
     if totals.empty:
         return pd.Series(-1, index=reported.index)
     panels = totals.loc[totals["parent_id"].notna()].drop_duplicates("parent_id")
-    by_parent, by_name = (_places(reported[column], panels["parent_id"]) for column in ("parent_id", "row_id"))
-    place = np.where(by_parent >= 0, by_parent, by_name)
+    by_parent = _places(reported["parent_id"], panels["parent_id"])
+    place = np.where(by_parent >= 0, by_parent, _places(reported["row_id"], panels["parent_id"]))
     owner = pd.Series(np.append(panels.index, -1)[place], index=reported.index, dtype=np.int64)
     one, other = _comparable(reported, totals)
     for keys in (["subject", "at", "rater"], ["subject", "on", "rater"], ["subject", "on"]):
@@ -94,9 +94,9 @@ def _comparable(reported: pd.DataFrame, totals: pd.DataFrame) -> tuple[pd.DataFr
     parts = []
     raters = pd.Index(totals["performer"].dropna().unique())
     raters = raters.append(pd.Index(reported["performer"].dropna().unique()).difference(raters, sort=False))
-    for rows in (reported, totals):
-        place = places(rows["subject_id"], subjects)
-        rows = rows.loc[place >= 0]
+    for every in (reported, totals):
+        place = places(every["subject_id"], subjects)
+        rows = every.loc[place >= 0]
         rater = np.zeros(len(rows), dtype=np.int64)
         told = rows["performer"].fillna("").ne("").to_numpy(dtype=bool)
         rater[told] = raters.get_indexer(pd.Index(rows.loc[told, "performer"])) + 1

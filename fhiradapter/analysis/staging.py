@@ -12,9 +12,11 @@ from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.death_day import death_days
 from fhiradapter.analysis.domains import DOMAINS, domain_scores
 from fhiradapter.analysis.kings import kings_stages, without_region
-from fhiradapter.analysis.marks import marks
+from fhiradapter.analysis.marks import count_marks, marks
 from fhiradapter.analysis.mitos import mitos_stages
-from fhiradapter.analysis.population import members, of_subject
+from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.plain import as_numbers, as_words
+from fhiradapter.analysis.population import members, of_subject, places
 from fhiradapter.analysis.score_items import BOTH_CUTTING, CONFLICTING, MISSING, TOTAL
 from fhiradapter.analysis.stage_courses import SCALES, Courses, Scale, baseline_and_last, follow_courses
 from fhiradapter.analysis.stage_times import left_out, times_to_stages
@@ -72,9 +74,9 @@ def derive_staging(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tupl
     if rows.empty:
         return None, _why_none(cohort, study, timeline, unused)
     staged = _stage(rows, study).assign(
-        place=lambda found: timeline.index.get_indexer(pd.Index(found["subject_id"]))
+        place=lambda found: places(found["subject_id"], timeline.index)
     )
-    staged = staged.sort_values(["place", "at", "row_id"], kind="stable").reset_index(drop=True)
+    staged = in_order(staged, ["place", "at", "row_id"])
     every = study.progression.same_day == "all"
     death_on = death_days(timeline, study)
     systems, subjects = {}, []
@@ -82,13 +84,12 @@ def derive_staging(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tupl
         courses = follow_courses(_counted(staged, name, every=every), timeline, scale)
         systems[name] = _system(courses, staged, name, timeline, death_on=death_on, study=study)
         subjects.append(_subjects(courses, name, timeline, death_on=death_on))
-    flags = staged["flags"].explode().dropna().value_counts().sort_index()
     return Staging(
         domains={name: _domain(staged, name, timeline, every=every) for name in DOMAINS},
         systems=systems,
         subject_rows=tuple(row for pair in zip(*subjects, strict=True) for row in pair),
         assessments=_assessments(staged, timeline),
-        notes=count_reasons(unused) | {str(flag): int(count) for flag, count in flags.items()},
+        notes=count_reasons(unused) | count_marks(staged["flags"]),
     ), None
 
 
@@ -172,7 +173,7 @@ def _system(
         at_risk_months=months,
         excluded=tuple(
             Exclusion(subject_id=subject, reason=reason)
-            for subject, reason in zip(timeline.index, reasons.tolist(), strict=True)
+            for subject, reason in zip(timeline.index.tolist(), reasons.tolist(), strict=True)
             if reason
         ),
     )
@@ -208,20 +209,31 @@ def _subjects(
     death = death_on.to_numpy(dtype="datetime64[D]")
     last_on = np.where(died & (courses.last >= 0), death, courses.day_at(courses.last))
     number = np.bincount(courses.place, minlength=len(timeline))
-    columns = {
-        "subject_id": timeline.index.tolist(),
-        "assessments": number.tolist(),
-        "baseline": [words[code] for code in courses.code_at(courses.baseline)],
-        "baseline_on": courses.day_at(courses.baseline).tolist(),
-        "last": [words[code] for code in _last(courses, scale, timeline)],
-        "last_on": last_on.tolist(),
-        "worst": [words[code] for code in _worst(courses, scale, timeline)],
-        "steps_back": courses.steps_back.tolist(),
-        "reason": [reason or None for reason in left_out(courses, timeline, death_on=death_on).tolist()],
-    }
     return [
-        SubjectStages(system=name, **dict(zip(columns, row, strict=True)))
-        for row in zip(*columns.values(), strict=True)
+        SubjectStages(
+            system=name,
+            subject_id=subject,
+            assessments=assessments,
+            baseline=words[first],
+            baseline_on=first_day,
+            last=words[last],
+            last_on=last_day,
+            worst=words[worst],
+            steps_back=steps_back,
+            reason=reason or None,
+        )
+        for subject, assessments, first, first_day, last, last_day, worst, steps_back, reason in zip(
+            timeline.index.tolist(),
+            number.tolist(),
+            courses.code_at(courses.baseline).tolist(),
+            courses.day_at(courses.baseline).tolist(),
+            _last(courses, scale, timeline).tolist(),
+            last_on.tolist(),
+            _worst(courses, scale, timeline).tolist(),
+            courses.steps_back.tolist(),
+            left_out(courses, timeline, death_on=death_on).tolist(),
+            strict=True,
+        )
     ]
 
 
@@ -258,18 +270,14 @@ def _assessments(staged: pd.DataFrame, timeline: pd.DataFrame) -> tuple[StagedAs
             flags=flags,
         )
         for subject, row, day, month, bulbar, fine, gross, respiratory, mitos, kings, form, flags in zip(
-            staged["subject_id"].tolist(),
+            as_words(staged["subject_id"]),
             staged["row_id"].tolist(),
             as_dates(staged["on"]),
             months.tolist(),
-            *(_optional(staged[name]) for name in (*DOMAINS, *SCALES)),
+            *(as_numbers(staged[name]) for name in DOMAINS),
+            *(as_words(staged[name]) for name in SCALES),
             staged["form"].tolist(),
             staged["flags"].tolist(),
             strict=True,
         )
     )
-
-
-def _optional(values: pd.Series) -> list[object]:
-    listed: list[object] = values.astype(object).where(values.notna(), None).tolist()
-    return listed

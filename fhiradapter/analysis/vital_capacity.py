@@ -7,9 +7,11 @@ from fhiradapter.analysis.baseline_values import choose_values, explain_exclusio
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.means import FloatArray, estimate_mean, why_no_interval
 from fhiradapter.analysis.measured_series import MeasuredSeries, split_series
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.period_model import CONTRASTS
-from fhiradapter.analysis.period_slopes import paired_contrast, subject_slopes, summarise_periods
+from fhiradapter.analysis.period_slopes import paired_contrast, slope_rows, subject_slopes, summarise_periods
 from fhiradapter.analysis.periods import lies_in, months_from_origin
+from fhiradapter.analysis.plain import as_numbers, as_words
 from fhiradapter.analysis.population import of_subject
 from fhiradapter.analysis.usable_measurements import (
     COMPARATOR,
@@ -21,7 +23,6 @@ from fhiradapter.analysis.visits import VisitPlan, assign_visits, count_unplaced
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import (
     Change,
-    SubjectSlope,
     VitalCapacity,
     VitalCapacityValue,
     VitalCapacityVisit,
@@ -127,7 +128,7 @@ def _derive_one(
             for name, (later, earlier) in CONTRASTS.items()
             if study.treatment is not None
         },
-        by_subject_rows=_subject_slopes(lines),
+        by_subject_rows=slope_rows(lines),
         excluded=explain_exclusions(
             chosen, timeline, study, compare=compare, valued=values["subject_id"], left_out=left_out
         ),
@@ -143,7 +144,7 @@ def _one_a_day(rows: pd.DataFrame, timeline: pd.DataFrame, study: Study) -> pd.D
     rows = rows.assign(after=side(rows, timeline).gt(0))
     key = ["subject_id", "on", "after"]
     highest = study.vital_capacity.same_day == "highest"
-    rows = rows.sort_values(["subject_id", "on", "after", "at", "row_id"], kind="stable")
+    rows = in_order(rows, ["subject_id", "on", "after", "at", "row_id"])
     groups = rows.groupby(key, sort=False)["value"]
     if highest:
         best = rows.loc[rows["value"].eq(groups.transform("max"))].drop_duplicates(key)
@@ -200,16 +201,6 @@ def _lines(values: pd.DataFrame, timeline: pd.DataFrame, study: Study) -> pd.Dat
     return lines.assign(reason=reason.astype(object).where(reason.notna(), None))
 
 
-def _subject_slopes(lines: pd.DataFrame) -> tuple[SubjectSlope, ...]:
-    columns = {
-        name: lines[name].astype(object).where(lines[name].notna(), None).tolist()
-        for name in SubjectSlope.__struct_fields__
-    }
-    return tuple(
-        SubjectSlope(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
-    )
-
-
 def _series(values: pd.DataFrame, labels: list[str | None]) -> tuple[VitalCapacityValue, ...]:
     return tuple(
         VitalCapacityValue(
@@ -218,19 +209,19 @@ def _series(values: pd.DataFrame, labels: list[str | None]) -> tuple[VitalCapaci
             on=on,
             months=month,
             value=value,
-            change=None if np.isnan(change) else change,
-            relative_change=None if np.isnan(relative) else relative,
+            change=change,
+            relative_change=relative,
             is_baseline=is_baseline,
             visit=visit,
         )
         for subject, row, on, month, value, change, relative, is_baseline, visit in zip(
-            values["subject_id"].tolist(),
+            as_words(values["subject_id"]),
             values["row_id"].tolist(),
             as_dates(values["on"]),
             values["months"].tolist(),
             values["value"].tolist(),
-            values["change"].tolist(),
-            values["relative"].tolist(),
+            as_numbers(values["change"]),
+            as_numbers(values["relative"]),
             values["is_baseline"].tolist(),
             labels,
             strict=True,

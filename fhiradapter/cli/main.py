@@ -1,6 +1,7 @@
 """The command `fhiradapter`: its verbs, and what an error ends it with."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -37,13 +38,22 @@ def _every(
     """From FHIR to a traceable trial cohort, progression slopes and safety tables."""
 
 
-for verb in (study.run, study.map_, study.analyse, study.report):
+VERBS: tuple[Callable[..., None], ...] = (
+    study.run,
+    study.map_,
+    study.analyse,
+    study.report,
+    syncing.sync,
+    store.status,
+    study.profile,
+    study.check,
+    store.explain,
+    store.export,
+    store.rebuild,
+)
+for verb in VERBS:
     app.command(verb.__name__.rstrip("_"))(verb)
-for verb in (syncing.sync, store.status):
-    app.command()(verb)
 app.add_typer(store.quarantine)
-for verb in (study.profile, study.check, store.explain, store.export, store.rebuild):
-    app.command()(verb)
 
 
 def main() -> None:

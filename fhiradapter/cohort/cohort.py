@@ -25,7 +25,7 @@ class Codes:
 
     @classmethod
     def of(cls, column: pa.ChunkedArray, words: pa.Array | None = None) -> "Codes":
-        """Number a column; `words` are those of several columns that shall have the same numbers."""
+        """Return a column as numbers; `words` are those of several columns that shall have the same ones."""
         if words is None:
             words = _sorted_words([column])
         codes = pc.fill_null(pc.index_in(column, value_set=words), -1)
@@ -80,9 +80,15 @@ class Cohort:
         return self._frames[table].copy(deep=False)
 
     def select(
-        self, table: str, columns: Collection[str], *, concepts: Collection[str] | None = None
+        self,
+        table: str,
+        columns: Collection[str],
+        *,
+        concepts: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
+        without_concepts: Collection[str] = (),
     ) -> pd.DataFrame:
-        """Return some columns of the rows of some concepts, in the order of the table; None means all rows.
+        """Return some columns of the rows of some concepts or kinds, None for all, in the table's order.
 
         The columns are as in `frame`, but `subject_id` is a categorical, whose categories are the sorted
         ids of all subjects in all tables: comparing numbers is many times quicker than comparing text.
@@ -95,10 +101,17 @@ class Cohort:
         """
         arrow = self.tables[table].select([name for name in columns if name != "subject_id"])
         chosen: npt.NDArray[np.bool_] | None = None
-        if concepts is not None:
-            of_concepts = self.codes(table, "concept")
-            wanted = np.append(np.isin(of_concepts.words.to_pylist(), list(concepts)), False)
-            chosen = wanted[of_concepts.codes].astype(bool)
+        for column, words in (("concept", concepts), ("kind", kinds)):
+            if words is not None:
+                known = self.codes(table, column)
+                wanted = np.append(np.isin(known.words.to_pylist(), list(words)), False).astype(bool)
+                here = wanted[known.codes]
+                chosen = here if chosen is None else chosen & here
+        if without_concepts:
+            known = self.codes(table, "concept")
+            other = ~np.isin(np.append(known.words.to_pylist(), ""), list(without_concepts))
+            chosen = other[known.codes] if chosen is None else chosen & other[known.codes]
+        if chosen is not None:
             arrow = arrow.filter(pa.array(chosen))
         found = arrow.to_pandas(date_as_object=False, types_mapper=PANDAS_TYPES.get)
         if "subject_id" in columns:
@@ -114,9 +127,9 @@ class Cohort:
         if (table, column) not in self._codes:
             words = None
             if column == "subject_id":
-                words = next((known.words for (_, name), known in self._codes.items() if name == column), None)
-                if words is None:
-                    words = _sorted_words([one.column(column) for one in self.tables.values()])
+                known = [codes.words for (_, name), codes in self._codes.items() if name == column]
+                every = [one.column(column) for one in self.tables.values()]
+                words = known[0] if known else _sorted_words(every)
             self._codes[table, column] = Codes.of(self.tables[table].column(column), words)
         return self._codes[table, column]
 

@@ -1,46 +1,59 @@
-"""The local engine: one source through one kernel, in this process."""
+"""The local engine: tasks one after the other, in this process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-AT_ONCE = 2_000
+AT_ONCE = 2_000  # resources that waited for others, in one task
 
 
-class Kernel(Protocol):
-    """What maps batches; `map_batch` may leave resources for later."""
+class Bench(Protocol):
+    """What tasks are done at."""
 
-    def map_batch(self, batch: Any, /) -> Any:
-        """Map one batch."""
+    def hear(self, news: Any, /) -> None:
+        """Take notice of what holds for the tasks that follow."""
         ...
 
-    def map_deferred(self, later: Any, /) -> Any:
-        """Map resources that had to wait."""
-        ...
-
-    def finish(self) -> None:
-        """Say that everything was read."""
+    def run(self, task: Any, /) -> Iterator[Any]:
+        """Do a task and yield its parts."""
         ...
 
 
-class Waiting(Protocol):
-    """Where resources wait."""
+class Engine(Protocol):
+    """Where tasks are done; `results` come in the order of the tasks, whoever does them."""
 
-    def extend(self, things: Any, /) -> None:
-        """Add resources."""
+    def tell(self, news: Any, /) -> None:
+        """Say what holds for the tasks that follow."""
         ...
 
-    def portions(self, count: int, /) -> Iterator[Any]:
-        """Yield all that wait."""
+    def results(self, tasks: Iterable[Any], /) -> Iterator[tuple[Any, Iterator[Any]]]:
+        """Yield each task with its parts; they are read before the next task is asked for."""
+        ...
+
+    def close(self) -> None:
+        """End what was begun."""
         ...
 
 
-def map_locally(
-    batches: Iterator[Any], kernel: Kernel, waiting: Waiting, take: Callable[[Any, int], None]
-) -> None:
-    """Map all batches, then what had to wait for them; one batch is in memory at a time.
+class Local:
+    """Does a task when its parts are asked for."""
 
-    `take` gets what was mapped and the number of bytes read for it.
-    """
+    def __init__(self, make: Callable[[], Bench]) -> None:
+        self._bench = make()
+
+    def tell(self, news: Any) -> None:
+        """Say what holds for the tasks that follow."""
+        self._bench.hear(news)
+
+    def results(self, tasks: Iterable[Any]) -> Iterator[tuple[Any, Iterator[Any]]]:
+        """Yield each task with its parts."""
+        for task in tasks:
+            yield task, self._bench.run(task)
+
+    def close(self) -> None:
+        """End; there is nothing to end here."""
+
+
+def map_locally(batches, kernel, waiting, take):  # type: ignore  # going
     for batch in batches:
         mapped = kernel.map_batch(batch)
         waiting.extend(mapped.deferred)

@@ -5,13 +5,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from fhiradapter.errors import UsageError
-from fhiradapter.fhir.compression import COMPRESSIONS, portions
-from fhiradapter.fhir.reading import HEAD, Reader, failed
+from fhiradapter.fhir import compression
+from fhiradapter.fhir.compression import COMPRESSIONS, Portion, portions
+from fhiradapter.fhir.reading import HEAD, UTF16, Reader, beginning, failed
 from fhiradapter.fhir.source import Batch
-from fhiradapter.fhir.text import sort_of
+from fhiradapter.fhir.text import Sort, sort_of
 from fhiradapter.reasons import Reason
 
 FORMATS = (".ndjson", ".jsonl", ".json")
@@ -19,6 +20,7 @@ FORMATS = (".ndjson", ".jsonl", ".json")
 # other file is read for what it holds, so that a form that cannot be read, such as XML, is said.
 PAPERS = ("readme", "license")
 TOOLS = (".md", ".csv", ".toml", ".py")
+PIECE = 16 << 20  # bytes; some twenty thousand resources, which take a core a tenth of a second
 
 
 class Found(NamedTuple):
@@ -26,6 +28,27 @@ class Found(NamedTuple):
 
     path: Path
     name: str
+
+
+class Piece(NamedTuple):
+    """What is read by itself: a whole file, or of plain NDJSON the lines that begin in a range of bytes."""
+
+    path: Path
+    name: str
+    start: int = 0
+    stop: int | None = None
+    """None for all that follows."""
+
+    @property
+    def whole(self) -> bool:
+        """True for a file that is not cut."""
+        return self.start == 0 and self.stop is None
+
+    def __str__(self) -> str:
+        """Return what a person needs to find it."""
+        if self.whole:
+            return self.name
+        return f"{self.name}, bytes {self.start} to {self.stop or 'the end'}"
 
 
 @dataclass(frozen=True)
@@ -39,6 +62,7 @@ class FileSource:
     reader: Reader = field(default_factory=Reader)
     first: tuple[str, ...] = ()
     """Resource types whose files are read before the others."""
+    piece_bytes: int = PIECE
 
     def total_bytes(self) -> int:
         """Return the size of all files as they lie on disk."""
@@ -46,10 +70,54 @@ class FileSource:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the resources of all files, and the failures of files that hold none."""
-        files = list_files(self.paths)
+        for found in self._ordered():
+            yield from self.read(Piece(*found))
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield what can be read apart, in the order in which `batches` reads it.
+
+        Where a file is cut depends on the file alone. Only plain NDJSON has places to cut at.
+        """
+        for found in self._ordered():
+            cuts = range(self.piece_bytes, self._size_of_lines(found), self.piece_bytes)
+            starts, stops = [0, *cuts], [*cuts, None]
+            for start, stop in zip(starts, stops, strict=True):
+                yield Piece(*found, start, stop)
+
+    def read(self, piece: Piece, first_line: int = 1) -> Iterator[Batch]:
+        """Yield the resources of a piece, of which the first line has a given number."""
+        if piece.path.is_dir():
+            yield failed(piece.name, Reason.NOT_A_FILE)
+            return
+        if not piece.path.is_file():  # a dangling link, or a pipe that would never end
+            yield failed(piece.name, Reason.UNREADABLE_FILE)
+            return
+        try:
+            if piece.whole:
+                yield from self.reader.batches(portions(piece.path), piece.name)
+            else:
+                yield from self.reader.lines(_lines_of(piece), piece.name, first_line)
+        except OSError:
+            yield failed(piece.name, Reason.UNREADABLE_FILE)
+
+    def _ordered(self) -> list[Found]:
         order = {name: place for place, name in enumerate(self.first)}
-        for found in sorted(files, key=lambda found: (order.get(self._type(found), len(order)), found.name)):
-            yield from self._file(found)
+        return sorted(
+            list_files(self.paths), key=lambda found: (order.get(self._type(found), len(order)), found.name)
+        )
+
+    def _size_of_lines(self, found: Found) -> int:
+        """Return the size of plain NDJSON; 0 for what is to be read in one go."""
+        if found.path.name.lower().endswith(COMPRESSIONS) or not found.path.is_file():
+            return 0
+        try:
+            size = found.path.stat().st_size
+            if size <= self.piece_bytes:
+                return 0
+            head, _, _ = beginning(portions(found.path))
+        except OSError:
+            return 0
+        return size if not head.startswith(UTF16) and sort_of(head[:HEAD]).kind is Sort.LINES else 0
 
     def _type(self, found: Found) -> str:
         """Return the type of the first resource, by which bulk exports split their files."""
@@ -60,17 +128,42 @@ class FileSource:
         except OSError:
             return ""
 
-    def _file(self, found: Found) -> Iterator[Batch]:
-        if found.path.is_dir():
-            yield failed(found.name, Reason.NOT_A_FILE)
-            return
-        if not found.path.is_file():  # a dangling link, or a pipe that would never end
-            yield failed(found.name, Reason.UNREADABLE_FILE)
-            return
-        try:
-            yield from self.reader.batches(portions(found.path), found.name)
-        except OSError:
-            yield failed(found.name, Reason.UNREADABLE_FILE)
+
+def lines_between(path: Path, start: int, stop: int) -> int:
+    """Return how many lines of a file end in a range of bytes."""
+    count = 0
+    with path.open("rb") as stream:
+        stream.seek(start)
+        while start < stop and (content := stream.read(min(compression.PORTION, stop - start))):
+            count += content.count(b"\n")
+            start += len(content)
+    return count
+
+
+def _lines_of(piece: Piece) -> Iterator[Portion]:
+    """Yield the lines that begin in a range of bytes; the last one may end after it."""
+    with piece.path.open("rb") as stream:
+        if piece.start:
+            stream.seek(piece.start - 1)
+            _rest_of_line(stream)
+        left = None if piece.stop is None else piece.stop - stream.tell()
+        last = b"\n"
+        while left is None or left > 0:
+            content = stream.read(compression.PORTION if left is None else min(compression.PORTION, left))
+            if not content:
+                return
+            yield Portion(content, False)
+            last = content[-1:]
+            left = None if left is None else left - len(content)
+        if last != b"\n":
+            while (content := stream.readline(compression.PORTION)) and last != b"\n":
+                yield Portion(content, False)
+                last = content[-1:]
+
+
+def _rest_of_line(stream: IO[bytes]) -> None:
+    while (content := stream.readline(compression.PORTION)) and not content.endswith(b"\n"):
+        pass
 
 
 def list_files(paths: tuple[str | Path, ...]) -> list[Found]:

@@ -1,6 +1,6 @@
 """Reading: a text of NDJSON, a document or something else, from its portions to batches of resources."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -24,7 +24,7 @@ class Reader:
 
     def batches(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
         """Yield the resources of one text, whatever its form."""
-        head, damaged, number = _beginning(stream)
+        head, damaged, number = beginning(stream)
         stream = chain([Portion(head, damaged)], stream)
         if damaged and not head:
             yield failed(name, Reason.TRUNCATED_FILE)
@@ -37,7 +37,7 @@ class Reader:
         elif sort.kind is Sort.DOCUMENT:
             yield from self._document(stream, name)
         else:
-            yield from self._lines(stream, name, number)
+            yield from self.lines(stream, name, number)
 
     def _document(self, stream: Iterator[Portion], name: str) -> Iterator[Batch]:
         content = bytearray()
@@ -58,8 +58,12 @@ class Reader:
         lines = [b"" if len(line) > self.resource_bytes else line for line in batch.lines]
         yield replace(batch, lines=lines, failures=(*batch.failures, *failures))
 
-    def _lines(self, stream: Iterator[Portion], name: str, number: int) -> Iterator[Batch]:
-        """Yield the complete lines of each portion; a line longer than allowed is skipped to its end."""
+    def lines(self, stream: Iterator[Portion], name: str, number: int = 1) -> Iterator[Batch]:
+        """Yield the resources of a text of lines; `number` is that of the first one.
+
+        A batch holds the lines that are complete in a portion; a line longer than allowed is skipped to its
+        end.
+        """
         pending: list[bytes] = []
         size, skipping = 0, False
         for portion in stream:
@@ -67,10 +71,11 @@ class Reader:
             if end:
                 # One copy: a megabyte costs more to move than to look through.
                 text = b"".join((*pending, memoryview(portion.content)[:end]))
+                skipped = int(skipping)
                 if skipping:
                     text, skipping, number = text.partition(b"\n")[2], False, number + 1
                 lines = Lines(text)
-                yield from self._batch(lines, name, number)
+                yield from self._batch(lines, name, number, lines_read=skipped + len(lines))
                 number += len(lines)
                 pending, size = [], 0
             if not skipping:
@@ -82,48 +87,65 @@ class Reader:
             if portion.damaged:
                 # What came before the damage is still good; the line it hit is not.
                 yield failed(name, Reason.TRUNCATED_FILE)
-        yield from self._batch(Lines(b"".join(pending)), name, number)
+        rest = Lines(b"".join(pending))
+        yield from self._batch(rest, name, number, lines_read=int(skipping) + len(rest))
 
-    def _batch(self, lines: Lines, name: str, number: int) -> Iterator[Batch]:
+    def _batch(self, lines: Lines, name: str, number: int, *, lines_read: int) -> Iterator[Batch]:
         text = lines.text
-        if not text:
+        if not lines_read:
             return
         # Files that were put together keep the mark that each of them began with.
         if not text.isascii() and BOM in text:
-            lines = Lines(text.replace(b"\n" + BOM, b"\n"))
+            lines = Lines(text.removeprefix(BOM).replace(b"\n" + BOM, b"\n"))
         numbers = range(number, number + len(lines))
-        kept, bundles, large = self._take_out(lines)
+        hazardous = is_hazardous(text)
+        apart = self._apart(lines)
+        if not apart:
+            yield Batch(
+                name,
+                lines,
+                numbers,
+                hazardous,
+                bytes_read=len(text),
+                lines_read=lines_read,
+                text=lines.text or None,
+            )
+            return
+        # What comes first in the file is mapped first, wherever batches begin and end.
+        done = 0
+        for index, bundle in apart.items():
+            if index > done:
+                yield Batch(name, lines[done:index], numbers[done:index], hazardous)
+            done = index + 1
+            if not bundle:
+                yield failed(name, Reason.TOO_LARGE, line=numbers[index], counted=True)
+                continue
+            for batch in batches_of_bundle(bundle, name, numbers[index]):
+                for kept in self._within_limit(batch):
+                    yield replace(kept, bytes_read=0)  # they are counted with the lines
         yield Batch(
             name,
-            kept,
-            numbers,
-            is_hazardous(text),
-            failures=tuple(Failure(Reason.TOO_LARGE, numbers[index], True) for index in large),
+            lines[done:],
+            numbers[done:],
+            hazardous,
             bytes_read=len(text),
-            text=lines.text if kept is lines else None,
+            lines_read=lines_read,
         )
-        for index, bundle in bundles.items():
-            for batch in batches_of_bundle(bundle, name, numbers[index]):
-                yield from self._within_limit(batch)
 
-    def _take_out(self, lines: Lines) -> tuple[Sequence[bytes], dict[int, bytes], list[int]]:
-        """Take Bundles and too large resources out of the lines; mostly there are none."""
+    def _apart(self, lines: Lines) -> dict[int, bytes]:
+        """Return the lines that are no resource to map: Bundles, and as b"" what is too large to be read."""
         if len(lines.text) <= self.resource_bytes and b'"Bundle"' not in lines.text:
-            return lines, {}, []
-        bundles: dict[int, bytes] = {}
-        large: list[int] = []
-        kept = lines[:]
-        for index, line in enumerate(kept):
+            return {}
+        apart: dict[int, bytes] = {}
+        for index, line in enumerate(lines[:]):
             if is_bundle(line):
-                bundles[index] = line
+                apart[index] = line
             elif len(line) > self.resource_bytes:
-                large.append(index)
-        for index in (*bundles, *large):
-            kept[index] = b""
-        return (kept if bundles or large else lines), bundles, large
+                apart[index] = b""
+        return apart
 
 
-def _beginning(stream: Iterator[Portion]) -> tuple[bytes, bool, int]:
+def beginning(stream: Iterator[Portion]) -> tuple[bytes, bool, int]:
     """Return enough of a text to tell what it holds, whether it is damaged there, and its first line number.
 
     A compressed file may begin with a member of a few bytes, or of blank lines only.

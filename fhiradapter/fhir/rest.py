@@ -1,7 +1,7 @@
 """A FHIR server's searches, histories and resources, each answer checked before it counts."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
@@ -43,6 +43,8 @@ class Rest:
     page_size: int = 1_000
     most_pages: int = 100_000
     most_bytes: int = 64 * 2**30
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Page sizes of types for which the server refuses the usual one."""
 
     def search(
         self,
@@ -57,7 +59,7 @@ class Rest:
 
         Raises RefusedAnswerError when it does not count.
         """
-        url = self.url_of(kind, (*parameters, ("_count", str(count or self.page_size))))
+        url = self.url_of(kind, (*parameters, ("_count", str(count or self.size_of(kind)))))
         return page_of(self._get(url, kind, strict=strict), kind=kind, also=also)
 
     def pages(
@@ -65,7 +67,7 @@ class Rest:
     ) -> Iterator[Page]:
         """Yield the pages of a search or type-level history, by its own links, until there is none."""
         place = f"{kind}/_history" if history else kind
-        url = self.url_of(place, (*parameters, ("_count", str(count or self.page_size))))
+        url = self.url_of(place, (*parameters, ("_count", str(count or self.size_of(kind)))))
         yield from self._followed(url, kind, "history" if history else "searchset")
 
     def follow(self, page: Page, kind: str) -> Iterator[Page]:
@@ -88,6 +90,10 @@ class Rest:
     def document(self, place: str) -> Reply:
         """Return whatever is below the base, such as `metadata`."""
         return self.fetcher.get(f"{self._base}/{place}")
+
+    def size_of(self, kind: str) -> int:
+        """Return how many resources a page of a type is asked to hold."""
+        return self.sizes.get(kind, self.page_size)
 
     def url_of(self, place: str, parameters: Parameters) -> str:
         """Return the URL of a search."""

@@ -70,6 +70,8 @@ class Batch:
     ids: Mapping[int, str] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     bytes_read: int = 0
+    lines_read: int = 0
+    """Bytes and lines of the file that were read for it, those of Bundles among them."""
     text: bytes | None = None
     """The lines as they stand in the file, where none was taken out."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from fhiradapter.cohort.receipts import MAPPED, SCHEMA
@@ -45,11 +46,11 @@ class MappedBatch:
     deferred: list[Later]
 
     def with_regular(self, regular: "MappedBatch") -> "MappedBatch":
-        """Return this batch with the regular resources of the same lines."""
+        """Return this batch with the regular resources of the same lines, all in the order of the lines."""
         tables = dict(self.tables)
         for table, batch in regular.tables.items():
-            tables[table] = pa.concat_batches([batch, tables[table]]) if table in tables else batch
-        receipts = pa.concat_batches([regular.receipts, self.receipts])
+            tables[table] = in_order_of_lines([batch, tables[table]]) if table in tables else batch
+        receipts = in_order_of_lines([regular.receipts, self.receipts])
         return MappedBatch(tables, receipts, self.members, self.deferred)
 
 
@@ -173,6 +174,13 @@ class Collected:
             rows.append(values)
             owners.append(place)
             parts.append(f"#issue-{number}")
+
+
+def in_order_of_lines(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return the rows of batches of the same lines; what is regular must not change the order of rows."""
+    together = pa.concat_batches(batches)
+    lines = together.column("source_line").to_numpy(zero_copy_only=False)
+    return together.take(pa.array(np.argsort(lines, kind="stable")))
 
 
 def mapped_receipts(shared: list[pa.Array]) -> pa.RecordBatch:

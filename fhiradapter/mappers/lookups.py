@@ -38,3 +38,17 @@ class Lookups:
         known = self.identifiers.setdefault(key, patient)
         if known != patient:
             self.identifiers[key] = None
+
+    def take(self, later: "Lookups") -> None:
+        """Take in what was read after this, as if it had been read here."""
+        for (kind, id_), rank in later.newest.items():
+            if self.is_newest(kind, id_, rank):
+                if kind == "Medication":
+                    self.medications[id_] = later.medications[id_]
+                else:
+                    self.specimens[id_] = later.specimens[id_]
+        for key, patient in later.identifiers.items():
+            if patient is None:
+                self.identifiers[key] = None
+            else:
+                self.add_identifier(key, patient)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from fhiradapter.store.heads import Head
+from fhiradapter.store.heads import Head, head_of
 from fhiradapter.store.mapping import LOOKED_UP
 
 RESOURCES_AT_ONCE = 10_000
@@ -27,6 +27,14 @@ class Portion:
 
     rounds: list[list[Arrival]] = field(default_factory=list)
     copies: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def arrivals_of(source: str, kind: str, contents: Iterable[bytes]) -> Iterator[Arrival]:
+    """Yield resources as they were sent, each on one line; what is blank is none."""
+    for content in contents:
+        line = content.replace(b"\n", b" ") if b"\n" in content else content
+        if line and not line.isspace():
+            yield Arrival(source, head_of(line, kind), line)
 
 
 def portions(arrivals: Iterable[Arrival]) -> Iterator[Portion]:

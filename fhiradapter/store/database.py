@@ -115,11 +115,11 @@ class Database:
             self.execute("INSERT INTO base.meta VALUES (?, ?)", [name, value])
 
     def _check(self, path: Path, *, read_only: bool) -> None:
-        known = self.value(
-            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'base' AND table_name = 'meta'"
-        )
-        if known:
+        try:
             version = self.meta("schema_version")
+        except duckdb.CatalogException:
+            version = None
+        if version is not None:
             if version != SCHEMA_VERSION:
                 raise FhirAdapterError(
                     f"{path.name}: was made by another version of fhiradapter (tables {version}, not"

@@ -14,7 +14,11 @@ RESOURCES = """
 SELECT source, resource_type, resource_id, patient, version_id, epoch_us(last_updated) AS last_updated, content,
     subsetted, differs, fate, reason, state, epoch_us(state_at) AS state_at, shown_version_id,
     epoch_us(shown_last_updated) AS shown_last_updated, shown_fate, shown_reason
-FROM base.resources ORDER BY ALL"""
+FROM base.resources WHERE state NOT IN ('deleted', 'gone') ORDER BY ALL"""
+# Of what is away it counts that it is, and not which version of it was read before or after that was told.
+REMOVED = """
+SELECT source, resource_type, resource_id, state, epoch_us(state_at) AS state_at
+FROM base.resources WHERE state IN ('deleted', 'gone') ORDER BY ALL"""
 WATERMARKS = "SELECT * REPLACE (array_to_string(patients, ' ') AS patients) FROM base.watermarks ORDER BY ALL"
 MEMBERS = "SELECT * FROM base.members ORDER BY ALL"
 LOOKUPS = "SELECT source, resource_type, resource_id, sha256(text) FROM base.lookups ORDER BY ALL"
@@ -29,6 +33,7 @@ def dump_queries() -> dict[str, str]:
     return {
         **queries,
         "resources": RESOURCES,
+        "removed": REMOVED,
         "watermarks": WATERMARKS,
         "members": MEMBERS,
         "lookups": LOOKUPS,

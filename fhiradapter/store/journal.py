@@ -123,7 +123,8 @@ def set_aside_uncommitted(raw: Path, committed: int, disk: Disk, *, new: bool = 
     Returns the number of files. Raises FhirAdapterError when the raw files are further on than the database
     by more than one commit, or the database is `new`, which no interruption does.
     """
-    journals, loose = [], []
+    journals: list[Path] = []
+    loose: list[Path] = []
     for folder in raw.iterdir():
         if not folder.is_dir():
             continue

@@ -48,16 +48,14 @@ class RawWriter:
     def _part(self) -> Path:
         return self._path.with_name(self._path.name + PART)
 
-    def write(self, contents: Iterable[bytes]) -> range:
-        """Add resources, and return their line numbers."""
-        first = self.lines + 1
-        for content in contents:
-            self._pending.append(content)
-            self._waiting += len(content)
-            self.lines += 1
-            if self._waiting >= WRITTEN_AT_ONCE:
-                self._flush()
-        return range(first, self.lines + 1)
+    def write(self, content: bytes) -> int:
+        """Add a resource, and return its line number."""
+        self._pending.append(content)
+        self._waiting += len(content)
+        self.lines += 1
+        if self._waiting >= WRITTEN_AT_ONCE:
+            self._flush()
+        return self.lines
 
     def finish(self) -> RawFile:
         """Bring all of it to the disk under its name."""

@@ -127,13 +127,15 @@ def staged_table(sources: Sequence[str], heads: Sequence[Head]) -> pa.Table:
     )
 
 
-def decide(database: Database, staged: pa.Table, run_id: str) -> pa.Table:
+def decide(database: Database, staged: pa.Table, run_id: str, *, again: bool = False) -> pa.Table:
     """Return the arrived versions with what each is beside the one in the store, in order of arrival.
 
-    No two of them may be of one resource.
+    No two of them may be of one resource. Those that are mapped `again` are in the store and did not change.
     """
     with database.given(staged=staged):
         decided = database.table(DECIDE, [run_id])
+        if again:
+            return _with_decisions(decided, ["again"] * decided.num_rows)
         decisions = decided.column("decision").to_pylist()
         if HISTORY.intersection(decisions):
             seen = set(database.table(SEEN).column("seq").to_pylist())
@@ -141,8 +143,7 @@ def decide(database: Database, staged: pa.Table, run_id: str) -> pa.Table:
                 "same" if decision in HISTORY and seq in seen else decision
                 for seq, decision in enumerate(decisions)
             ]
-            place = decided.schema.get_field_index("decision")
-            decided = decided.set_column(place, "decision", pa.array(changed, pa.string()))
+            return _with_decisions(decided, changed)
     return decided
 
 
@@ -161,3 +162,8 @@ def keep(database: Database, changes: pa.Table, history: pa.Table, again: pa.Tab
             database.execute(REPLACED)
         if again.num_rows:
             database.execute(SHOW_AGAIN, [number])
+
+
+def _with_decisions(decided: pa.Table, decisions: list[str]) -> pa.Table:
+    place = decided.schema.get_field_index("decision")
+    return decided.set_column(place, "decision", pa.array(decisions, pa.string()))

@@ -10,6 +10,7 @@ from fhiradapter.store.tables import MAPPED
 
 BESIDE = ("members", "dependencies", "lookups")
 KEYED = ("source", "resource_type", "resource_id")
+NO_PLACES = pa.table({"file": pa.array([], pa.string()), "line": pa.array([], pa.int32())})
 
 
 def key_table(keys: Sequence[tuple[str, str, str]]) -> pa.Table:
@@ -18,12 +19,12 @@ def key_table(keys: Sequence[tuple[str, str, str]]) -> pa.Table:
     return pa.table([pa.array(column, pa.string()) for column in columns], names=list(KEYED))
 
 
-def take_out(database: Database, keys: pa.Table, *, beside: bool = True) -> None:
-    """Take out all rows of resources; with `beside` also what is known of their references."""
+def take_out(database: Database, keys: pa.Table, *, tables: Sequence[str] = (*SCHEMAS, *BESIDE)) -> None:
+    """Take out the rows of resources, and what is known of their references."""
     if not keys.num_rows:
         return
     with database.given(gone=keys):
-        for table in (*SCHEMAS, *(BESIDE if beside else ())):
+        for table in tables:
             database.execute(
                 f"DELETE FROM base.{table} t USING gone g WHERE t.resource_id = g.resource_id"
                 " AND t.resource_type = g.resource_type AND t.source = g.source"

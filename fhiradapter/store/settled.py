@@ -80,10 +80,11 @@ def _across_sources(
 def _facts(database: Database, table: str) -> list[pa.RecordBatch]:
     """Return the rows of linked subjects as the mapping made them; nobody else is in two sources."""
     mapped = "mapped_dose_cells AS dose_cells" if table == "exposures" else "mapped_parent_id AS parent_id"
-    return database.table(
+    found: list[pa.RecordBatch] = database.table(
         f"SELECT * REPLACE (mapped_subject_id AS subject_id, {mapped}) FROM base.{table}"
         " SEMI JOIN linked ON mapped_subject_id = subject"
     ).to_batches()
+    return found
 
 
 def _translate(database: Database, merged: Mapping[str, str]) -> None:

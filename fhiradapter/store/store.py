@@ -13,13 +13,13 @@ import pyarrow as pa
 from fhiradapter.errors import FhirAdapterError
 from fhiradapter.fhir.units import Fetched, Tombstone, Unit
 from fhiradapter.store import ledger
-from fhiradapter.store.arrivals import order_of
+from fhiradapter.store.arrivals import Arrival, arrivals_of, order_of
 from fhiradapter.store.commit import Commit, Counts
 from fhiradapter.store.database import Database
 from fhiradapter.store.dependents import Key, missing
 from fhiradapter.store.disk import Disk
 from fhiradapter.store.dump import dump_hash
-from fhiradapter.store.heads import instant
+from fhiradapter.store.heads import head_of, instant
 from fhiradapter.store.journal import (
     Journal,
     TombstoneRecord,
@@ -130,7 +130,6 @@ class Store:
         """
         ordered = sorted(fetched, key=lambda one: order_of(one.unit.type))
         with self._committing() as commit:
-            records = []
             commit.hidden = frozenset(
                 (one.unit.source, grave.type, grave.id)
                 for one in ordered
@@ -138,12 +137,9 @@ class Store:
                 for grave in one.deleted
                 if grave.state not in ("deleted", "gone")
             )
-            for one in ordered:
-                received = 0
-                if one.failure is None:
-                    contents = (entry.content for entry in one.entries)
-                    received = commit.resources(one.unit.source, one.unit.type, contents)
-                records.append(_record(one, received))
+            received = [0] * len(ordered)
+            commit.resources(_arrivals(ordered, received))
+            records = [_record(one, count) for one, count in zip(ordered, received, strict=True)]
             commit.tombstones(
                 [(one.unit.source, grave) for one in ordered if one.failure is None for grave in one.deleted]
             )
@@ -153,8 +149,7 @@ class Store:
         """Take a commit again from its raw files, which stay as they are."""
         self._run_id, self._now = journal.run_id, journal.now
         with self._committing() as commit:
-            for record in journal.files:
-                commit.replay(record, read_lines(self.place.raw, record.file))
+            commit.resources(_replayed(self.place.raw, journal))
             commit.show_again(journal.shown)
             commit.tombstones(
                 [(one.source, Tombstone(one.type, one.id, one.state, one.at)) for one in journal.tombstones]  # type: ignore[arg-type]
@@ -242,12 +237,28 @@ class Store:
 
     def count(self, source: str, kind: str, *, before: str, patients: Iterable[str] | None = None) -> int:
         """Return how many current resources were last updated before an instant; undated ones count."""
-        limit = instant(before)
-        known = self.known(source, kind, patients=patients).values()
-        return sum(
-            one.state == "current" and (limit is None or one.updated is None or one.updated < limit)
-            for one in known
+        query = (
+            "SELECT count(*) FROM base.resources r {join} WHERE source = $1 AND resource_type = $2"
+            " AND state = 'current' AND (last_updated IS NULL OR coalesce(epoch_us(last_updated) < $3, true))"
         )
+        values = [source, kind, instant(before)]
+        if patients is None:
+            return int(self.database.value(query.format(join=""), values))
+        table = pa.table({"wanted_id": pa.array(sorted(set(patients)), pa.string())})
+        with self.database.given(wanted=table):
+            column = "resource_id" if kind == "Patient" else "patient"
+            return int(
+                self.database.value(query.format(join=f"SEMI JOIN wanted ON r.{column} = wanted_id"), values)
+            )
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a text for the next run, such as what a server can do."""
+        with self._writing():
+            self.database.set_meta(name, value)
+
+    def remembered(self, name: str) -> str | None:
+        """Return a text that was kept; None when there is none."""
+        return self.database.meta(name)
 
     def marks(self, source: str, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return the watermarks of a type: shard, up to when, and the patients of the unit that set it."""
@@ -355,6 +366,23 @@ class Store:
             raise
         finally:
             os.umask(mask)
+
+
+def _arrivals(fetched: Sequence[Fetched], received: list[int]) -> Iterator[Arrival]:
+    """Yield what units brought, and count it for each."""
+    for number, one in enumerate(fetched):
+        if one.failure is None:
+            contents = (entry.content for entry in one.entries)
+            for arrival in arrivals_of(one.unit.source, one.unit.type, contents):
+                received[number] += 1
+                yield arrival
+
+
+def _replayed(raw: Path, journal: Journal) -> Iterator[Arrival]:
+    """Yield what a commit brought, from its raw files."""
+    for record in journal.files:
+        for line, content in enumerate(read_lines(raw, record.file), 1):
+            yield Arrival(record.source, head_of(content, record.type), content, (record.file, line))
 
 
 def _record(fetched: Fetched, received: int) -> UnitRecord:

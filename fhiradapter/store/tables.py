@@ -79,9 +79,9 @@ def statements() -> list[str]:
     """Return the statements that make an empty store."""
     made = ["CREATE SCHEMA base"]
     for table, schema in SCHEMAS.items():
-        columns = [f'"{field.name}" {SQL_TYPES[field.type]}' for field in schema]
-        columns += [f'"mapped_{name}" {SQL_TYPES[schema.field(name).type]}' for name in MAPPED[table]]
-        made.append(f"CREATE TABLE base.{table} ({', '.join(columns)}, set_aside VARCHAR)")
+        declared = [f'"{field.name}" {SQL_TYPES[field.type]}' for field in schema]
+        declared += [f'"mapped_{name}" {SQL_TYPES[schema.field(name).type]}' for name in MAPPED[table]]
+        made.append(f"CREATE TABLE base.{table} ({', '.join(declared)}, set_aside VARCHAR)")
     issues = [f'"{field.name}" {SQL_TYPES[field.type]}' for field in SCHEMAS["issues"]]
     made.append(f"CREATE TABLE base.settlement_issues ({', '.join(issues)})")
     made += [f"CREATE TABLE base.{table} ({columns})" for table, columns in TABLES.items()]

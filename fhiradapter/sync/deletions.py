@@ -81,7 +81,7 @@ def _counts_agree(unit: Unit, reading: Reading) -> bool:
     it had: it is taken off before anything is concluded. It is read before the count, so that a change in
     between makes them differ and not agree.
     """
-    if not reading.ability(unit).counts:
+    if not reading.ability(unit).counts or reading.sifts(unit):
         return False
     if _total(unit, reading) == _held(unit, reading):
         return True

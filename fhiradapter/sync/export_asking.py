@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fhiradapter.errors import RefusedAnswerError, RefusedOriginError, ServerError, TransientServerError
+from fhiradapter.errors import RefusedAnswerError, ServerError, TransientServerError
 from fhiradapter.fhir.bulk import Offers, is_transient, kick_off, remarks_of
 from fhiradapter.fhir.fetching import Reply
 from fhiradapter.fhir.instants import EPOCH, MICROSECOND, written
@@ -100,15 +100,17 @@ class Asking:
         return same
 
     def forget(self) -> Export:
-        """Let the server forget the job; whatever it answers is good enough, and no answer is waited for again."""
+        """Let the server forget the job; one that cannot be asked now is asked in the next run."""
         if self.keeper.export.status_url is not None:
             try:
-                self.server.send("DELETE", self.keeper.export.status_url, headers=JSON)
-            except RefusedOriginError:
-                raise
+                url = self.keeper.export.status_url
+                status: int | None = self.server.send("DELETE", url, headers=JSON, repeat=False).status
+            except TransientServerError:
+                status = None
             except ServerError:
-                if not self.keeper.is_late():
-                    return self.keeper.export
+                status = OK  # it answered, if not as it should
+            if status in {None, *BUSY, *PASSING} and not self.keeper.is_late():
+                return self.keeper.export
         # Where the files lay is of no use any more, and may be a right to read them.
         return self.keeper.save(step="DELETED", files=(), status_url=None)
 

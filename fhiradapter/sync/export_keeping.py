@@ -1,4 +1,4 @@
-"""Export keeping: the states and the time of one export, each state stored before anything follows from it."""
+"""Export keeping: the states and the time of one export, each state stored before the next request."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

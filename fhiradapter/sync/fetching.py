@@ -72,7 +72,7 @@ def _fetch(unit: Unit, reading: Reading, budget: Budget) -> Iterator[Fetched]:
             if unit.feed == "updated" and fetched.watermark is not None:
                 rest = named(unit._replace(since=fetched.watermark))
     except ServerError as error:
-        halves = _halves(rest) if _is_worth_halving(error) else ()
+        halves = _halves(rest, reading) if _is_worth_halving(error) else ()
         if not halves or not budget.spend():
             yield Fetched(rest, failure=Failure(_reason(error), error.status))
             return
@@ -91,10 +91,10 @@ def _is_worth_halving(error: ServerError) -> bool:
     return isinstance(error, RefusedAnswerError) and error.reason in SPOILT
 
 
-def _halves(unit: Unit) -> tuple[Unit, ...]:
+def _halves(unit: Unit, reading: Reading) -> tuple[Unit, ...]:
     """Return a unit in two: by Patients, else by time; nothing when it is as small as can be."""
     count = len(unit.patients)
-    if count > 1 and BESIDE not in unit.shard:
+    if count > 1 and BESIDE not in unit.shard and not reading.sifts(unit):
         halves = unit.patients[: count // 2], unit.patients[count // 2 :]
         return tuple(named(unit._replace(shard=shard_of(half), patients=half)) for half in halves)
     low, high = instant(unit.since), instant(unit.until)

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from typing import get_args
 
 from fhiradapter.fhir.instants import written
 from fhiradapter.store.store import Store
-from fhiradapter.sync.known import Held, Mark, Replacement
+from fhiradapter.sync.known import Held, Mark, Replacement, State
 from fhiradapter.sync.reading import PATIENT_TYPE
 
 
@@ -35,14 +36,14 @@ class StoreKnown:
         with self._lock:
             found = self._store.known(self._source, kind, ids=ids, patients=patients)
         return {
-            key: Held(one.version, None if one.updated is None else written(one.updated), one.state)
+            key: Held(one.version, None if one.updated is None else written(one.updated), _state(one.state))
             for key, one in found.items()
         }
 
     def count(self, kind: str, *, before: str, patients: Collection[str] | None = None) -> int:
         """Return how many current resources were last updated before an instant; undated ones count."""
         with self._lock:
-            return self._store.count_before(self._source, kind, before, patients)
+            return self._store.count(self._source, kind, before=before, patients=patients)
 
     def referred(self, kind: str) -> Collection[str]:
         """Return the ids of a type that current resources refer to."""
@@ -53,3 +54,10 @@ class StoreKnown:
         """Return the merges that the current Patients tell of."""
         with self._lock:
             return [Replacement(*found) for found in self._store.replacements(self._source)]
+
+
+STATES: dict[str, State] = {state: state for part in get_args(State) for state in get_args(part) or (part,)}
+
+
+def _state(text: str) -> State:
+    return STATES[text]

@@ -43,7 +43,8 @@ def look_up(unit: Unit, reading: Reading) -> Iterator[Fetched]:
 
 def _changed(unit: Unit, reading: Reading, wanted: Sequence[str], gathered: Portions) -> Iterator[Fetched]:
     low, high = bounds(unit)
-    if len(wanted) <= SEARCHES * IDS_AT_ONCE or low is None:
+    everything = reading.ability(unit).everything
+    if len(wanted) <= SEARCHES * IDS_AT_ONCE or low is None or not everything:
         queries = [Query(unit.type, (by_id(portion),)) for portion in portions(wanted)]
     else:
         queries = [Query(unit.type)]

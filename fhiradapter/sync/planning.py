@@ -224,7 +224,7 @@ def _of_type(plan: Plan, known: Known, kind: str) -> list[Unit]:
     if plan.membership.patients is None and (kind == PATIENT_TYPE or not _needs_patients(ability)):
         at = None if plan.full else _newest(known, kind, ALL)
         return [_unit(plan, kind, feed, ALL, since=_since(plan, at) if feed == "updated" else None)]
-    if ability.patient is None:
+    if ability.patient is None and not ability.everything:
         plan.excluded.append(_excluded(plan, kind, Reason.QUERY_REFUSED, None))
         return []
     return [
@@ -236,7 +236,7 @@ def _of_type(plan: Plan, known: Known, kind: str) -> list[Unit]:
             patients=shard.patients,
             since=_since(plan, None if plan.full else shard.at) if feed == "updated" else None,
         )
-        for shard in shards(known.marks(kind), plan.patients or (), plan.server.patients_at_once)
+        for shard in shards(known.marks(kind), plan.patients or (), _size(plan, kind))
     ]
 
 
@@ -282,7 +282,7 @@ def _merges(plan: Plan, known: Known, kind: str) -> list[Unit]:
     now = {(one.patient, one.survivor) for one in known.replacements()}
     joined = sorted(pair for pair in now if done.get(pair) != MERGED)
     parted = sorted(pair for pair, what in done.items() if what == MERGED and pair not in now)
-    if ability.patient is None:
+    if ability.patient is None and not ability.everything:
         return []
     half = max(1, plan.server.patients_at_once // 2)
     units = []
@@ -312,7 +312,7 @@ def _reconciliations(plan: Plan, known: Known, kind: str) -> list[Unit]:
     if _groups(plan, kind) == [Shard(ALL)]:
         found = [Shard(ALL, (), max((mark.at for mark in marks if mark.shard == ALL), default=None))]
     else:
-        found = shards(marks, plan.patients or (), plan.server.patients_at_once)
+        found = shards(marks, plan.patients or (), _size(plan, kind))
     return [
         _unit(
             plan,
@@ -332,7 +332,14 @@ def _groups(plan: Plan, kind: str) -> list[Shard]:
     ability = plan.probed.abilities[kind]
     if plan.membership.patients is None and (kind == PATIENT_TYPE or not _needs_patients(ability)):
         return [Shard(ALL)]
-    return shards((), plan.patients or (), plan.server.patients_at_once)
+    return shards((), plan.patients or (), _size(plan, kind))
+
+
+def _size(plan: Plan, kind: str) -> int:
+    """Return how many Patients are read together; all of them where no search asks for some alone."""
+    if plan.probed.abilities[kind].patient is None:
+        return max(1, len(plan.patients or ()))
+    return plan.server.patients_at_once
 
 
 def _unit(

@@ -18,6 +18,7 @@ Kept = Literal["updated", "reread", "bulk"]
 FUTURE = "2999-01-01T00:00:00.000Z"
 NOBODY = "fhiradapter-nobody"  # an id that no server has
 SAMPLES = 5
+PAGE_SIZES = (500, 250, 100, 50, 20, 10)  # tried where larger ones are refused
 BROKEN = frozenset({500, 501})  # some servers answer so to a parameter that they do not know
 UNTRIED: Offer = Offer(frozenset(), frozenset())
 SUBJECTS = ("patient", "subject", "individual")  # AdverseEvent has `subject`, ResearchSubject `individual`
@@ -61,6 +62,8 @@ class Ability(msgspec.Struct, frozen=True):
     updates: bool = False
     """Whether `_lastUpdated` is obeyed."""
     categories: tuple[str, ...] = ()
+    page_size: int | None = None
+    """The largest one that is not refused, where the usual one is."""
     refused: Reason | None = None
     refused_status: int | None = None
     proven: bool = True
@@ -87,10 +90,8 @@ def probe(
     for kind, ability in found.items():
         if not ability.proven and ability.feed == "reread" and ability.everything:
             found[kind] = _as_the_others(ability, proven)
-        elif ability.tied and len(proven) > 1:
-            others = all(other.ordered or other.tied for other in proven)
-            ordered = others and any(other.ordered for other in proven)
-            found[kind] = msgspec.structs.replace(ability, ordered=ordered)
+        elif ability.tied:
+            found[kind] = msgspec.structs.replace(ability, ordered=_are_ordered(proven))
         wanted = (overruled or {}).get(kind)
         if wanted is not None and ability.refused is None:
             found[kind] = _overruled(found[kind], wanted)
@@ -98,16 +99,22 @@ def probe(
 
 
 def _as_the_others(ability: Ability, proven: Sequence[Ability]) -> Ability:
-    """Take an empty type, which shows nothing, to obey `_lastUpdated` where each other type does."""
+    """Take an empty type, which shows nothing, to be like the others where all of them are alike."""
     if not proven or not all(other.updates for other in proven):
         return ability
     return msgspec.structs.replace(
         ability,
         feed="updated",
         updates=True,
-        ordered=all(other.ordered for other in proven),
+        ordered=_are_ordered(proven),
+        several=ability.patient is not None and all(other.several for other in proven if other.patient),
         why=(*ability.why, "the server's other types obey _lastUpdated"),
     )
+
+
+def _are_ordered(proven: Sequence[Ability]) -> bool:
+    """Return True where the order was obeyed in each type that shows one."""
+    return all(other.ordered or other.tied for other in proven) and any(other.ordered for other in proven)
 
 
 def _overruled(ability: Ability, wanted: Kept) -> Ability:
@@ -147,7 +154,6 @@ class _Probe:
             )
         return Ability(
             feed="updated" if updates else "reread",
-            why=tuple(self.why),
             patient=patient,
             several=patient is not None and self._takes_lists(patient, scope),
             everything=everything,
@@ -157,7 +163,9 @@ class _Probe:
             counts=self._counts(scope),
             updates=updates,
             categories=categories,
+            page_size=self._page_size(scope),
             proven=bool(first and first.entries),
+            why=tuple(self.why),  # the last to be looked at: each of the others may have added to it
         )
 
     def _refused(self, error: ServerError | None) -> Ability:
@@ -280,6 +288,20 @@ class _Probe:
                 self.why.append("Patients are asked for one by one")
                 return False
         return True
+
+    def _page_size(self, scope: Parameters) -> int | None:
+        """Return a smaller page size where the usual one is refused; null where it is taken, or cut."""
+        usual = self.rest.page_size
+        for size in (usual, *(size for size in PAGE_SIZES if size < usual)):
+            page = self._rows(scope, count=size)
+            if page is None:
+                continue
+            if page.next is not None and 0 < len(page.entries) < size:
+                self.why.append(f"pages hold at most {len(page.entries)}")
+            if size < usual:
+                self.why.append(f"pages of {usual} are refused, of {size} are not")
+            return size if size < usual else None
+        return None
 
     def _has_history(self) -> bool:
         if self.offer.interactions and "history-type" not in self.offer.interactions:

@@ -1,7 +1,7 @@
 """A reading: all that a unit's function is given beside the unit."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhiradapter.errors import RefusedAnswerError
 from fhiradapter.fhir.instants import instant
@@ -13,6 +13,7 @@ from fhiradapter.sync.known import Known
 from fhiradapter.sync.probe import Ability
 from fhiradapter.sync.queries import Query, about, by_id, portions
 from fhiradapter.sync.stable import read_stable
+from fhiradapter.sync.subjects import patient_of
 
 ENTRIES_AT_ONCE = 10_000  # handed on together; at 1.2 kB each, four threads hold about 50 MB
 PATIENT_TYPE = "Patient"
@@ -26,6 +27,10 @@ class Reading:
     known: Known
     abilities: Mapping[str, Ability]
 
+    def __post_init__(self) -> None:
+        sizes = {kind: one.page_size for kind, one in self.abilities.items() if one.page_size is not None}
+        object.__setattr__(self, "rest", replace(self.rest, sizes=sizes))
+
     def ability(self, unit: Unit) -> Ability:
         """Return how a unit's type is read."""
         return self.abilities[unit.type]
@@ -33,10 +38,8 @@ class Reading:
     def queries(self, kind: str, patients: Sequence[str]) -> Iterator[Query]:
         """Yield the searches that together show a type, of some Patients or of all."""
         ability = self.abilities[kind]
-        if not patients:
+        if not patients or ability.patient is None:
             groups: list[Parameters] = [()]
-        elif ability.patient is None:
-            raise ValueError(f"{kind}: the server has no search by Patient")
         elif ability.several:
             groups = [(about(ability.patient, patients),)]
         else:
@@ -46,6 +49,17 @@ class Reading:
                 yield Query(kind, group)
             for category in () if ability.everything else ability.categories:
                 yield Query(kind, (*group, ("category", category)))
+
+    def sifts(self, unit: Unit) -> bool:
+        """Return True where a unit's searches show others than its Patients, as none asks for them alone."""
+        return bool(unit.patients) and self.ability(unit).patient is None
+
+    def sifted(self, unit: Unit, entries: list[Entry]) -> list[Entry]:
+        """Return the entries that are about a unit's Patients."""
+        if not self.sifts(unit):
+            return entries
+        patients = frozenset(unit.patients)
+        return [entry for entry in entries if patient_of(entry.content) in patients]
 
     def with_ids(self, kind: str, ids: Sequence[str]) -> list[Entry]:
         """Return those of some ids that a search shows; none where the server has no such search."""

@@ -52,8 +52,10 @@ def compare(unit: Unit, reading: Reading) -> Differences:
     ordered = reading.ability(unit).ordered
     listed: dict[str, Entry] = {}
     for query in reading.queries(unit.type, unit.patients):
-        for part in read_window(reading.rest, query.also(ONLY_NAMES), None, high, ordered=ordered):
-            listed.update((entry.id, entry._replace(content=b"")) for entry in part.entries)
+        names = query if reading.sifts(unit) else query.also(ONLY_NAMES)
+        for part in read_window(reading.rest, names, None, high, ordered=ordered):
+            entries = reading.sifted(unit, part.entries)
+            listed.update((entry.id, entry._replace(content=b"")) for entry in entries)
     held = reading.known.held(unit.type, patients=unit.patients or None)
     elsewhere = reading.known.held(unit.type, ids=[key for key in listed if key not in held])
     missing, changed = [], []

@@ -58,7 +58,7 @@ def rehearse(study: Study, given: Circumstances, *, full: bool = False) -> Rehea
         changed=made.run.changed,
         removed=made.run.removed,
         concept=study.progression.concept,
-        unit=(after or before).progression.unit if after or before else "points/month",
+        unit=next((one.progression.unit for one in (after, before) if one), "points/month"),
         slopes=_slopes(before, after),
         partial=made.partial,
     )

@@ -25,14 +25,16 @@ def reread(unit: Unit, reading: Reading) -> Iterator[Fetched]:
     waiting: list[Sequence[str]] = [unit.patients]
     while waiting:
         patients = waiting.pop()
-        if len(patients) > 1 and not reading.ability(unit).several:
+        alone = len(patients) <= 1 or reading.sifts(unit)
+        if not alone and not reading.ability(unit).several:
             waiting += [(patient,) for patient in patients]
             continue
-        entries = _read(unit, reading, patients, warnings)
+        entries = _read(unit, reading, patients, warnings, alone=alone)
         if entries is None:
             half = len(patients) // 2
             waiting += [patients[:half], patients[half:]]
             continue
+        entries = reading.sifted(unit, entries)
         portions.entries += entries
         seen = {entry.id for entry in entries}
         held = reading.known.held(unit.type, patients=patients or None)
@@ -48,12 +50,14 @@ def reread(unit: Unit, reading: Reading) -> Iterator[Fetched]:
     yield Fetched(unit, portions.entries, tuple(tombstones), unit.until, tuple(sorted(warnings)))
 
 
-def _read(unit: Unit, reading: Reading, patients: Sequence[str], warnings: set[str]) -> list[Entry] | None:
-    """Return the resources of some Patients; null when they are several and need more than a page."""
+def _read(
+    unit: Unit, reading: Reading, patients: Sequence[str], warnings: set[str], *, alone: bool
+) -> list[Entry] | None:
+    """Return the resources of some Patients; null when a page is too small and fewer can be asked for."""
     entries: list[Entry] = []
     for query in reading.queries(unit.type, patients):
         found = _one_page(reading, query, warnings)
-        if found is None and len(patients) > 1:
+        if found is None and not alone:
             return None
         entries += read_stable(reading.rest, query) if found is None else found
     return entries

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from fhiradapter.api import run_id_at
+from fhiradapter.connection import Server
 from fhiradapter.errors import AuthenticationError, FhirAdapterError, ServerError, SettingsError
 from fhiradapter.fhir.fetching import Fetcher
 from fhiradapter.fhir.rest import Rest
@@ -114,7 +115,11 @@ def types_of(study: Study) -> list[str]:
 
 def servers_of(study: Study) -> list[Source]:
     """Return the sources that are servers; raises SettingsError when there is none."""
-    found = [source for source in study.sources if source.kind == "server" and source.server is not None]
+    found = [
+        source if source.server is not None else source.model_copy(update={"server": Server()})
+        for source in study.sources
+        if source.kind == "server"
+    ]
     if not found:
         raise SettingsError('no source is a server: write kind = "server" and base_url into [[sources]]')
     return found

@@ -63,7 +63,7 @@ def _together(small: Sequence[Shard], size: int) -> list[Shard]:
         last = found[-1] if found else None
         together = 0 if last is None else len(last.patients) + len(shard.patients)
         if last is not None and last.at == shard.at and together <= size:
-            found[-1] = Shard(last.name, (*last.patients, *shard.patients), last.at)
+            found[-1] = Shard(last.name, tuple(sorted((*last.patients, *shard.patients))), last.at)
         else:
             found.append(shard)
     return found

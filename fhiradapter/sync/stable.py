@@ -10,6 +10,7 @@ from fhiradapter.sync.queries import Query
 
 READINGS = 8
 EXPIRIES = 4
+SMALL = 50  # a page size that no server is known to refuse
 SHRUNK = 0.61  # the second page size: no small multiple of it is one of the first
 
 
@@ -21,16 +22,20 @@ def read_stable(rest: Rest, query: Query, *, count: int | None = None) -> list[E
 
     Raises RefusedAnswerError: UNSTABLE after eight readings, PAGE_EXPIRED after four expiries.
     """
-    size = count or rest.page_size
+    usual = rest.size_of(query.kind)
+    size = count or usual
     found: dict[tuple[str, str], Entry] = {}
     before: set[tuple[str, str]] | None = None
-    expired = 0
-    for turn in range(READINGS):
+    expired, whole = 0, True
+    for _ in range(READINGS):
         try:
             keys, pages, first = _reading(rest, query, size, found)
         except RefusedAnswerError as error:
-            expired += 1
-            if error.reason != Reason.PAGE_EXPIRED or expired == EXPIRIES:
+            expired += error.reason == Reason.PAGE_EXPIRED
+            if error.reason == Reason.QUERY_REFUSED and size > min(usual, SMALL):
+                # Some servers refuse pages that are too large, where most give smaller ones.
+                size = usual = usual if size > usual else SMALL
+            elif error.reason != Reason.PAGE_EXPIRED or expired == EXPIRIES:
                 raise
             before = None
             continue
@@ -40,7 +45,8 @@ def read_stable(rest: Rest, query: Query, *, count: int | None = None) -> list[E
             return list(found.values())
         before = None if repeats else now
         # A server may give less than was asked for: the other size is of what it gave.
-        size = max(1, int(first * SHRUNK)) if turn % 2 == 0 else max(rest.page_size, first)
+        whole = not whole
+        size = max(usual, first) if whole else max(1, int(first * SHRUNK))
     return refuse(Reason.UNSTABLE, query.kind, 200)
 
 

@@ -25,7 +25,12 @@ def updates(unit: Unit, reading: Reading) -> Iterator[Fetched]:
         yield from _one_search(reading, queries[0], gathered)
     else:
         yield from _several_searches(reading, queries, gathered)
-    if gathered.rows == 0 and not reading.ability(unit).proven and not _is_held(unit, reading):
+    if (
+        gathered.rows == 0
+        and not reading.sifts(unit)
+        and not reading.ability(unit).proven
+        and not _is_held(unit, reading)
+    ):
         _ask_plainly(reading, queries[0], bounds(unit)[1])
     # Patients who were merged into others are often found by their ids alone.
     absences = explain(reading, unit.type, sorted(gathered.unseen))
@@ -75,7 +80,7 @@ def _one_search(reading: Reading, query: Query, gathered: _Gathered) -> Iterator
     reached: int | None = None
     try:
         for part in read_window(reading.rest, query, low, high, ordered=ordered):
-            gathered.add(part.entries, part.warnings)
+            gathered.add(reading.sifted(gathered.unit, part.entries), part.warnings)
             reached = part.upto
             if len(gathered.entries) >= ENTRIES_AT_ONCE and reached < high:
                 yield gathered.upto(reached)
@@ -91,7 +96,7 @@ def _several_searches(reading: Reading, queries: list[Query], gathered: _Gathere
     ordered = reading.abilities[gathered.unit.type].ordered
     for query in queries:
         for part in read_window(reading.rest, query, low, high, ordered=ordered):
-            gathered.add(part.entries, part.warnings)
+            gathered.add(reading.sifted(gathered.unit, part.entries), part.warnings)
             if len(gathered.entries) >= ENTRIES_AT_ONCE:
                 yield gathered.beside()
 

@@ -90,7 +90,7 @@ class _Window:
             if middle is not None:
                 waiting += [(middle, end), (begin, middle)]
                 continue
-            count = max(self.rest.page_size, ONE_PAGE)
+            count = max(self.rest.size_of(self.query.kind), ONE_PAGE)
             yield Part(read_stable(self.rest, self.query.between(begin, end), count=count), end)
 
     def _page(self, low: int | None, high: int, *, ordered: bool = False) -> Page:

@@ -1,5 +1,6 @@
 """Synthetic cohorts of any size, made column by column: no FHIR, no person, a fixed seed."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,15 +52,16 @@ def study() -> Study:
 def synthetic_cohort(subjects: int, visits: int = VISITS) -> Cohort:
     """Return a cohort of whole tables.
 
-    Everyone has `visits` totals of the ALSFRS-R, slow vital capacity at ten visits, laboratory values with limits
-    of normal, neurofilament light at five visits and ten infusions; one in five has the twelve items at five
-    visits, every second an adverse event, one in ten a death after the last visit.
+    Everyone has `visits` totals of the ALSFRS-R, slow vital capacity at ten visits, laboratory values with
+    limits of normal, neurofilament light at five visits and ten infusions; one in five has the twelve items at
+    five visits, every second an adverse event, one in ten a death after the last visit.
     """
     random = np.random.default_rng(SEED)
     names = pa.array([f"S{number:07d}" for number in range(subjects)])
     start = 15_000 + random.integers(0, 1_500, subjects)  # days since 1970
     dose = start + VISITS_BEFORE_DOSE * DAYS_BETWEEN_VISITS
     end = start + visits * DAYS_BETWEEN_VISITS + 30
+    _constant.cache_clear()
     return Cohort(
         {
             "subjects": _subjects(random, names, start, end),
@@ -157,10 +159,8 @@ def _measurements(
 def _measured(
     names: pa.Array, who: IntArray, concept: str, value: FloatArray, on: IntArray, **more: Any
 ) -> pa.Table:
-    times = _time("measured", on)
-    return _table(
-        "measurements", names, who, prefix=concept, concept=concept, status="final", value=value, **times, **more
-    )
+    more |= {"concept": concept, "status": "final", "value": value, **_time("measured", on)}
+    return _table("measurements", names, who, prefix=concept, **more)
 
 
 def _events(random: np.random.Generator, names: pa.Array, dose: IntArray) -> pa.Table:
@@ -178,6 +178,12 @@ def _events(random: np.random.Generator, names: pa.Array, dose: IntArray) -> pa.
         related=pa.array(random.random(len(who)) < 0.3),
         **_time("started", dose[who] + random.integers(-60, 300, len(who))),
     )
+
+
+@lru_cache(maxsize=64)
+def _constant(value: Any, kind: pa.DataType, count: int) -> pa.Array:
+    """Return a column of one value; the empty columns of a table share their memory."""
+    return pa.nulls(count, kind) if value is None else pa.repeat(pa.scalar(value, kind), count)
 
 
 def _grid(subjects: int, visits: int) -> tuple[IntArray, IntArray]:
@@ -210,7 +216,7 @@ def _table(table: str, names: pa.Array, who: IntArray, *, prefix: str = "", **gi
         if isinstance(value, np.ndarray):
             value = pa.array(value, column.type)
         elif not isinstance(value, pa.Array):
-            value = pa.repeat(pa.scalar(value, column.type), count)
+            value = _constant(value, column.type, count)
         arrays.append(value.cast(column.type))
     assert not columns, f"no such column: {', '.join(columns)}"
     return pa.table(arrays, schema=SCHEMAS[table])

@@ -37,6 +37,7 @@ def test_a_good_server_is_read_by_what_changed() -> None:
         True,
     )
     assert found.patient == "patient"
+    assert "pages hold at most 50" in found.why
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,21 @@ def test_an_empty_window_of_a_type_never_seen_is_not_believed() -> None:
     assert ("Condition", Reason.FILTER_IGNORED) in {
         (name.partition("/")[0], failure.reason) for name, failure in store.failures
     }
+
+
+@pytest.mark.parametrize("traits", [{}, {"last_updated": "ignored"}])
+def test_a_server_that_refuses_large_pages_gets_smaller_ones(traits: Any) -> None:
+    """400 for more than 60; also where one instant has more rows than that."""
+    simulator = Simulator(1, Traits(commit_seconds=0, largest_count=60, **traits), facts=100)
+    store = MemoryStore()
+    for number in range(900, 1050):
+        simulator.put("Observation", f"o{number}", "p1")
+    simulator.advance(100)
+    planned = sync(simulator, store, EVERYONE)
+    assert planned.probed.abilities["Observation"].page_size == 50
+    assert "pages of 100 are refused, of 50 are not" in planned.probed.abilities["Observation"].why
+    assert store.failures == []
+    assert not any(loss(simulator, store, expected(simulator, EVERYONE)))
 
 
 def test_the_settings_overrule_the_probe() -> None:

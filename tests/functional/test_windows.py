@@ -244,6 +244,14 @@ def test_two_readings_have_two_page_sizes_also_where_the_server_gives_less_than_
     assert sizes == {"1000", "30"}
 
 
+def test_a_page_size_that_is_refused_is_not_asked_for_again() -> None:
+    """400 for 1,000: 50 and 30 from then on."""
+    simulator = server(largest_count=60)
+    found = read_stable(Rest(simulator, page_size=1000), Query("Observation"))
+    assert {entry.id for entry in found} == set(simulator.visible["Observation"])
+    assert sum("_count=1000" in url for url in simulator.requests) == 1
+
+
 def test_a_page_that_expires_in_mid_paging_begins_the_reading_again() -> None:
     """410 once: the second attempt reads all."""
     simulator = server(paging="snapshot", expires_once=True)

@@ -246,6 +246,9 @@ class Simulator:
         traits, query = self.traits, dict(pairs)
         if "_token" in query:
             return self._following(kind, query)
+        largest = self.traits.largest_count
+        if largest is not None and int(query.get("_count", "0")) > largest:
+            return 400, b"{}"
         found = self._found(kind, pairs, query)
         if found is None:
             return 400, b"{}"
@@ -284,6 +287,7 @@ class Simulator:
         by_id = "_id" in query
         return (
             (kind in traits.needs_patient and patients is None and not by_id)
+            or (kind in traits.no_patient_for and patients is not None)
             or (kind in traits.needs_category and "category" not in query and not by_id)
             or (bool(bounds) and (traits.last_updated == "refused" or kind in traits.no_updated_for))
         )

@@ -26,6 +26,8 @@ class MemoryStore:
         self.failures: list[tuple[str, Failure]] = []
         self.warnings: list[str] = []
         self.changes = 0
+        self.accepted: set[tuple[str, str, str | None, bytes]] = set()
+        self.duplicates = 0  # versions that were current and were written once more
         self.taken = 0
 
     def take(self, fetched: Fetched) -> None:
@@ -65,6 +67,9 @@ class MemoryStore:
             if theirs == ours and old[1].content == entry.content and old[0].state == "current":
                 return
         self.changes += 1
+        version = entry.type, entry.id, entry.version, entry.content
+        self.duplicates += version in self.accepted and (old is None or old[0].state == "current")
+        self.accepted.add(version)
         self._set(entry, Held(entry.version, entry.updated))
         self.times[entry.type, entry.id] = at
 

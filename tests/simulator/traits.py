@@ -17,6 +17,7 @@ class Traits:
     seconds_shown: bool = False  # lastUpdated in whole seconds, searched finer
     zone_shown: bool = False  # lastUpdated with +02:00
     page_cap: int = 50
+    largest_count: int | None = None  # a larger _count is refused
     token_seconds: float | None = None  # after that a next link is answered with 410
     expires_once: bool = False  # the first next link of all is answered with 410
     commit_seconds: float = 30.0  # the longest time between lastUpdated and being visible
@@ -30,6 +31,7 @@ class Traits:
     dated: bool = True
     needs_patient: frozenset[str] = frozenset()
     needs_category: frozenset[str] = frozenset()
+    no_patient_for: frozenset[str] = frozenset()  # types that refuse a search by Patient
     no_updated_for: frozenset[str] = frozenset()  # types that refuse _lastUpdated
     forbidden: frozenset[str] = frozenset()
     broken_patients: frozenset[str] = frozenset()  # searches that touch these end in 500
