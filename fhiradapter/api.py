@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
@@ -28,7 +28,6 @@ from fhiradapter.fhir.memory import MemorySource, is_path, to_bytes
 from fhiradapter.fhir.reading import Reader
 from fhiradapter.fhir.source import Source
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.kernel import Kernel
 from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.reasons import Reason
 from fhiradapter.reports.registry import write_report
@@ -38,6 +37,7 @@ from fhiradapter.settings import Source as SourceSettings
 from fhiradapter.settings import Study, StudyCard, load_study
 from fhiradapter.store.landing import FolderLanding, Landing, MemoryLanding, replacing
 from fhiradapter.store.place import is_store
+from fhiradapter.workbench import Plan
 
 __all__ = ["analyse", "build_cohort", "load_study", "map_resource", "map_to_folder", "write_report"]
 
@@ -69,13 +69,15 @@ def build_cohort(
     *,
     now: datetime | None = None,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Cohort:
     """Read FHIR and return its cohort, in memory.
 
     `source` is a path, or several; the folder of a store, whose last snapshot is read; bytes, text or dictionaries of resources, Bundles or NDJSON; objects of
     `fhir.resources`; or any iterable of these. Without one the sources of the study file are read.
     What cannot be used is in `cohort.issues`, and `cohort.accounting` says what became of every resource.
-    `now` is the moment after which dates are in the future, by default the present one.
+    `now` is the moment after which dates are in the future, by default the present one. Files are mapped by
+    `workers` processes, with the same cohort whatever their number.
 
     Raises UsageError for a path that is not there or a thing that cannot be FHIR, SettingsError and
     DefinitionsError for wrong study, mapping and site files.
@@ -90,12 +92,18 @@ def build_cohort(
 
         return read_snapshot(Path(source))
     landing = MemoryLanding(LANDED)
-    accounts = _assemble(landing, source, study or anonymous_study(), now, progress)
+    accounts = _assemble(landing, source, study or anonymous_study(), now, progress, workers)
     return Cohort({table: landing.table(table) for table in SCHEMAS}, accounts)
 
 
 def map_to_folder(
-    source: Any, study: Study, folder: Path, *, now: datetime | None = None, progress: Progress | None = None
+    source: Any,
+    study: Study,
+    folder: Path,
+    *,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+    workers: int = 1,
 ) -> dict[str, TypeAccount]:
     """Read FHIR and write its cohort as Parquet into a folder; memory does not grow with the input.
 
@@ -105,7 +113,7 @@ def map_to_folder(
     folder = Path(folder)
     with replacing(folder, LANDED) as unfinished:
         landing = FolderLanding(unfinished, LANDED)
-        accounts = _assemble(landing, source, study, now, progress)
+        accounts = _assemble(landing, source, study, now, progress, workers)
         landing.close()
     return accounts
 
@@ -227,14 +235,7 @@ def run_id_at(now: datetime) -> str:
 
 def context_of(study: Study, source: SourceSettings, *, now: datetime, several: bool) -> Context:
     """Return what the mapping of one source needs to know; of `several` each has subjects of its own."""
-    return Context.of(
-        _catalogue(study, source),
-        now=int((now + FUTURE).timestamp() * 1_000_000),
-        source=source.name,
-        time_zone=source.time_zone,
-        base_url=source.base_url,
-        subject_prefix=f"{source.name}:" if several else "",
-    )
+    return _plan(study, source, now, several=several).context()
 
 
 def study_hash(study: Study) -> str:
@@ -270,16 +271,39 @@ def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, S
 
 
 def _assemble(
-    landing: Landing, source: Any, study: Study, now: datetime | None, progress: Progress | None
+    landing: Landing,
+    source: Any,
+    study: Study,
+    now: datetime | None,
+    progress: Progress | None,
+    workers: int,
 ) -> dict[str, TypeAccount]:
     moment = now or datetime.now(UTC)
     run_id = run_id_at(moment)
-    assembly = Assembly(landing, run_id, progress)
     found = sources_of(study, source)
-    for settings, one in found:
-        context = context_of(study, settings, now=moment, several=len(found) > 1)
-        assembly.add(one, Kernel(context, run_id=run_id, nesting=study.limits.nesting))
+    plans = tuple(
+        replace(
+            _plan(study, settings, moment, several=len(found) > 1),
+            run_id=run_id,
+            files=one if isinstance(one, FileSource) else None,
+        )
+        for settings, one in found
+    )
+    assembly = Assembly(landing, run_id, plans, progress, workers)
+    assembly.add_all([one for _, one in found])
     return assembly.settle()
+
+
+def _plan(study: Study, source: SourceSettings, now: datetime, *, several: bool) -> Plan:
+    return Plan(
+        source.name,
+        int((now + FUTURE).timestamp() * 1_000_000),
+        site=study.folder / source.site if source.site else None,
+        time_zone=source.time_zone,
+        base_url=source.base_url,
+        subject_prefix=f"{source.name}:" if several else "",
+        nesting=study.limits.nesting,
+    )
 
 
 def _catalogue(study: Study, source: SourceSettings) -> Catalogue:

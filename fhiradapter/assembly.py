@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
@@ -10,13 +11,17 @@ from fhiradapter.cohort.horizon import Horizon
 from fhiradapter.cohort.receipts import SCHEMA as RECEIPTS
 from fhiradapter.cohort.receipts import Receipts
 from fhiradapter.cohort.schema import SCHEMAS
-from fhiradapter.engines.local import map_locally
+from fhiradapter.engines import local
+from fhiradapter.engines.crew import Crew
+from fhiradapter.engines.local import Engine, Local
 from fhiradapter.fhir.source import Source
-from fhiradapter.mappers.collected import Later, MappedBatch
-from fhiradapter.mappers.kernel import Kernel
+from fhiradapter.mappers.collected import Later
+from fhiradapter.mappers.parts import Part
 from fhiradapter.settling import Settling
 from fhiradapter.store.landing import Landing
 from fhiradapter.store.spool import Spool
+from fhiradapter.succession import Succession
+from fhiradapter.workbench import Bench, News, Plan, RemoteBench
 
 LANDED = {**SCHEMAS, "receipts": RECEIPTS}
 Progress = Callable[[int, int], None]
@@ -25,32 +30,63 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Assembly:
-    """Makes one cohort in a landing: `add` each source in order of trust, then `settle` once."""
+    """Makes one cohort in a landing: `add` each source in order of trust, then `settle` once.
+
+    Files are mapped by `workers` processes side by side, or here when that is one. The cohort is the same.
+    """
 
     landing: Landing
     run_id: str
+    plans: tuple[Plan, ...]
     progress: Progress | None = None
+    workers: int = 1
     _receipts: Receipts = field(default_factory=Receipts)
     _horizon: Horizon = field(default_factory=Horizon)
     _members: list[pa.Array] = field(default_factory=list)
     _panels: list[pa.Array] = field(default_factory=list)
-    _sources: list[str] = field(default_factory=list)
 
-    def add(self, source: Source, kernel: Kernel) -> None:
-        """Map all of a source."""
-        self._sources.append(kernel.context.source)
+    def add_all(self, sources: list[Source]) -> None:
+        """Map all of the sources, one for each plan. Raises WorkerError for a piece that cannot be mapped."""
+        bench = Bench(self.plans)
+        engine: Engine = Local(lambda: bench)
+        if self.workers > 1 and any(plan.files for plan in self.plans):
+            engine = Crew(partial(RemoteBench, self.plans), self.workers, read=Part.unpacked)
+        try:
+            for number, source in enumerate(sources):
+                self._add(number, source, bench, engine)
+        finally:
+            engine.close()
+
+    def _add(self, number: int, source: Source, bench: Bench, engine: Engine) -> None:
+        plan = self.plans[number]
+        succession = Succession(number, plan, bench)
         with Spool(Later) as waiting:
-            map_locally(source.batches(), kernel, waiting, self._take)
+            if plan.files is None:
+                parts = map(succession.take, bench.map(number, source.batches()))
+            else:
+                parts = succession.parts(engine.results(succession.pieces(plan.files.pieces())))
+            for part in parts:
+                waiting.extend(part.mapped.deferred)
+                self._take(part)
+            news = News(number, succession.lookups)
+            bench.hear(news)
+            if len(waiting):
+                engine.tell(news)
+                later = succession.later(waiting.portions(local.AT_ONCE))
+                for part in succession.parts(engine.results(later)):
+                    self._take(part)
 
     def settle(self) -> dict[str, TypeAccount]:
         """Say what can be said only now, and return the account of every type.
 
         Raises AccountingError when an account does not balance, which would be a fault of fhiradapter.
         """
-        settling = Settling(self.landing, self.run_id, self._receipts, self._horizon, tuple(self._sources))
+        sources = tuple(plan.source for plan in self.plans)
+        settling = Settling(self.landing, self.run_id, self._receipts, self._horizon, sources)
         return settling.settle(self._members, self._panels)
 
-    def _take(self, mapped: MappedBatch, bytes_read: int) -> None:
+    def _take(self, part: Part) -> None:
+        mapped = part.mapped
         for table, batch in mapped.tables.items():
             self.landing.write(table, batch)
             self._horizon.add(table, batch)
@@ -61,4 +97,4 @@ class Assembly:
             self._members.append(pa.array(members, pa.string()))
             self._panels.append(pa.array(panels, pa.string()))
         if self.progress is not None:
-            self.progress(mapped.receipts.num_rows, bytes_read)
+            self.progress(mapped.receipts.num_rows, part.bytes_read)

@@ -75,6 +75,27 @@ class Members(Section):
         return self
 
 
+class Exporting(Section):
+    """What a server's bulk exports are asked for, beside types and times."""
+
+    level: Annotated[
+        Literal["system", "patient", "group"] | None,
+        Field(description="Level of the export; else the cohort's Group, all Patients, or the whole system"),
+    ] = None
+    type_filters: Annotated[
+        list[str], Field(description="Searches such as 'Observation?category=laboratory' (_typeFilter)")
+    ] = []
+    elements: Annotated[list[str], Field(description="Elements to leave it at (_elements)")] = []
+    associated_data: Annotated[list[str], Field(description="Codes of includeAssociatedData")] = []
+    output_format: Annotated[
+        Literal["application/fhir+ndjson", "application/ndjson", "ndjson"],
+        Field(description="Name by which the server knows NDJSON (_outputFormat)"),
+    ] = "application/fhir+ndjson"
+    wait_seconds: Annotated[
+        float | None, Field(ge=0, description="How long one run waits for an export; else to its end")
+    ] = None
+
+
 class Server(Section):
     """How a FHIR server is read."""
 
@@ -106,6 +127,7 @@ class Server(Section):
         list[str], Field(description="Hosts, besides the server, that bulk files come from")
     ] = []
     export_days: Annotated[float, Field(gt=0, description="How long a bulk export may take")] = 7
+    export: Exporting = Exporting()
 
     @field_validator("proxy")
     @classmethod

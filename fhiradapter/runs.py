@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from fhiradapter.checks import check_names
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.errors import SettingsError
-from fhiradapter.fhir.files import FileSource, list_files
+from fhiradapter.fhir.files import FileSource, Found, list_files
 from fhiradapter.reasons import Reason
 from fhiradapter.reports.registry import write_report
 from fhiradapter.results import Results
@@ -27,6 +29,7 @@ from fhiradapter.store.landing import refuse_strangers
 # Files that were not read, or not to their end, make a run partial, whatever else went well.
 LOST_FILES = (Reason.UNREADABLE_FILE, Reason.TRUNCATED_FILE, Reason.UNKNOWN_FORMAT)
 
+HASHED_AT_ONCE = 1 << 18  # bytes
 MADE_OF_A_COHORT = ("results.json", "report.html", "run.json")
 
 
@@ -45,7 +48,12 @@ class Run:
 
 
 def run_study(
-    study: Study, folder: str | Path, *, now: datetime | None = None, progress: Progress | None = None
+    study: Study,
+    folder: str | Path,
+    *,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+    workers: int = 1,
 ) -> Run:
     """Map, analyse and report a study; writes cohort/, results.json, report.html and run.json.
 
@@ -55,7 +63,7 @@ def run_study(
     wrong = check_names(study)
     if wrong:
         raise SettingsError("; ".join(f"{finding.where} {finding.message}" for finding in wrong))
-    made = map_study(None, study, folder, now=now, progress=progress)
+    made = map_study(None, study, folder, now=now, progress=progress, workers=workers)
     results = analyse(read_cohort(made.folder), study)
     (made.folder / "results.json").write_bytes(results.to_json())
     report = write_report(results, made.folder / "report.html")
@@ -69,6 +77,7 @@ def map_study(
     *,
     now: datetime | None = None,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Run:
     """Map sources to cohort/ and write run.json; without `source` those of the study file.
 
@@ -78,7 +87,18 @@ def map_study(
     begun = now or datetime.now(UTC)
     out = Path(folder)
     _clear(out, source, study)
-    accounting = map_to_folder(source, study, out / "cohort", now=now, progress=progress)
+    # Hashing leaves the interpreter to others: it goes on while the same files are mapped.
+    failed = Event()
+    with ThreadPoolExecutor(1) as beside:
+        hashed = beside.submit(_hashed, _files_of(source, study), failed)
+        try:
+            accounting = map_to_folder(
+                source, study, out / "cohort", now=now, progress=progress, workers=workers
+            )
+        except BaseException:
+            failed.set()
+            raise
+        inputs = hashed.result()
     issues = count_issues(out / "cohort")
     unmapped = count_unmapped(out / "cohort")
     partial = shortcomings(accounting, issues, study.limits.quarantined_percent)
@@ -92,7 +112,7 @@ def map_study(
         "tables": {
             table: pq.read_metadata(out / "cohort" / f"{table}.parquet").num_rows for table in SCHEMAS
         },
-        "inputs": inputs_of(source, study),
+        "inputs": inputs,
         "hashes": {"settings": study_hash(study), "definitions": catalogue_of(study).digest},
         "policies": study.policies(),
         "versions": versions(),
@@ -150,17 +170,30 @@ def count_unmapped(cohort_folder: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def inputs_of(source: Any, study: Study) -> list[dict[str, Any]]:
-    """Return name, size and sha256 of every file that was read, so that a run can be repeated and proved."""
+def _files_of(source: Any, study: Study) -> list[Found]:
+    """Return the files that are to be read."""
     paths: Iterable[str | Path]
     if source is None:
         paths = [study.folder / path for one in study.sources for path in one.path]
     else:
         paths = source if isinstance(source, (list, tuple)) else [source]
-    inputs = []
-    for found in list_files(tuple(paths)):
+    return list_files(tuple(paths))
+
+
+def _hashed(files: list[Found], failed: Event) -> list[dict[str, Any]]:
+    """Return name, size and sha256 of files, so that a run can be repeated and proved."""
+    inputs: list[dict[str, Any]] = []
+    for found in files:
         if found.path.is_file():
+            digest = hashlib.sha256()
             with found.path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            inputs.append({"file": found.name, "bytes": found.path.stat().st_size, "sha256": digest})
+                while not failed.is_set() and (content := stream.read(HASHED_AT_ONCE)):
+                    digest.update(content)
+            inputs.append(
+                {
+                    "file": found.name,
+                    "bytes": found.path.stat().st_size,
+                    "sha256": digest.hexdigest(),
+                }
+            )
     return inputs

@@ -253,7 +253,9 @@ def _panel_translation(members: list[pa.Array], panels: list[pa.Array]) -> Trans
     names = names.take(order)
     # 'hospital/Observation/7' names the panel; 'Observation/8' its member.
     sources = pc.list_element(pc.split_pattern(names, "/", max_splits=1), 0)
-    return Translation(pc.binary_join_element_wise(sources, pa.concat_arrays(members).take(order), "/"), names)
+    return Translation(
+        pc.binary_join_element_wise(sources, pa.concat_arrays(members).take(order), "/"), names
+    )
 
 
 def _settled(landing: Landing, table: str, settlement: Settlement) -> Iterator[pa.RecordBatch]:

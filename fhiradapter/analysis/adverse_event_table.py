@@ -1,5 +1,6 @@
 """The adverse events that count, each with its grade, its flags and whether it is treatment-emergent."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from fhiradapter.analysis.data_cut import AFTER_CUT, after_cut
 from fhiradapter.analysis.days import earliest_day, is_partial, latest_day
 from fhiradapter.analysis.first_dose import side_of_first_dose
+from fhiradapter.analysis.population import members, of_subject, places
 from fhiradapter.analysis.treatment_emergence import treatment_emergent
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import Study
@@ -61,7 +63,7 @@ def adverse_event_table(
     rows, notes = _events(cohort, study, timeline)
     grades, told = _grades(rows, study)
     term = rows["term"].fillna(rows["source_display"]).fillna(rows["source_code"]).fillna(NO_TERM).str.strip()
-    spelling = term.map(_spelling)
+    spelling = _by_word(term, _spelling)
     special = {_spelling(name) for name in study.safety.special_interest}
     table = grades.assign(
         row_id=rows["row_id"],
@@ -72,7 +74,7 @@ def adverse_event_table(
         severe=grades["grade"].ge(3).fillna(False).astype(bool) | grades["fatal"],
         serious=(rows["serious"].fillna(False) | grades["fatal"]).astype(bool),
         related=rows["related"].astype("boolean"),
-        withdrawn=rows["action"].map(_code).isin(WITHDRAWN),
+        withdrawn=_by_word(rows["action"], _code).isin(WITHDRAWN),
         reaction=spelling.isin(INFUSION_REACTIONS),
         cytokine_release=spelling.isin(CYTOKINE_RELEASE),
         special=spelling.isin(special | INFUSION_REACTIONS | CYTOKINE_RELEASE),
@@ -86,7 +88,7 @@ def adverse_event_table(
         notes |= {
             NO_CAUSALITY: int(rows["related"].isna().sum()),
             NO_ACTION: int(rows["action"].isna().sum()),
-            UNTREATED: int(timeline["first_dose_on"].reindex(rows["subject_id"]).isna().sum()),
+            UNTREATED: int(of_subject(timeline["first_dose_on"], rows["subject_id"]).isna().sum()),
         }
         flags = table["flag"].dropna().value_counts().sort_index()
         notes |= {str(flag): int(count) for flag, count in flags.items()}
@@ -95,14 +97,13 @@ def adverse_event_table(
 
 def _events(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return the events of the study's subjects until the data cut, and counts of the other rows."""
-    rows = cohort.events
-    rows = rows.loc[rows["kind"].eq("adverse_event")]
+    rows = cohort.select("events", cohort.arrow("events").column_names, kinds=["adverse_event"])
     status = rows["status"].str.strip().str.casefold()
     notes = {f"excluded: {name}": int(status.eq(name).sum()) for name in NOT_EVENTS}
     rows = rows.loc[~status.isin(NOT_EVENTS)]
-    known = rows["subject_id"].isin(timeline.index)
-    notes[NO_SUBJECT] = int((~known).sum())
-    rows = rows.loc[known]
+    received = len(rows)
+    rows = members(rows, timeline.index)
+    notes[NO_SUBJECT] = received - len(rows)
     late = after_cut(rows, study.follow_up.data_cut)
     notes[f"excluded: {AFTER_CUT}"] = int(late.sum())
     return rows.loc[~late], notes
@@ -113,7 +114,7 @@ def _grades(rows: pd.DataFrame, study: Study) -> tuple[pd.DataFrame, dict[str, i
     severity = rows["severity"].str.strip().str.casefold().map(SEVERITY_GRADES).astype("Int64")
     reported = rows["grade"].astype("Int64")
     reported = reported.where(reported.between(1, 5).fillna(False))
-    outcome = rows["outcome"].map(_code).isin(FATAL)
+    outcome = _by_word(rows["outcome"], _code).isin(FATAL)
     died = (outcome | reported.eq(5).fillna(False)).astype(bool)
     later = died & after_cut(rows, study.follow_up.data_cut, prefix="ended")
     fatal = died & ~later
@@ -128,14 +129,21 @@ def _grades(rows: pd.DataFrame, study: Study) -> tuple[pd.DataFrame, dict[str, i
     }
 
 
+def _by_word(column: pd.Series, change: Callable[[str], str]) -> pd.Series:
+    """Return the column with each different word changed; what is missing is the empty word."""
+    codes, words = pd.factorize(column)
+    changed = np.array([*map(change, words.tolist()), ""], dtype=object)
+    return pd.Series(changed[codes], index=column.index, dtype=object)
+
+
 def _spelling(term: str) -> str:
     """Return a term as terms of special interest are compared."""
     return " ".join(term.casefold().replace("-", " ").split())
 
 
-def _code(text: object) -> str:
+def _code(text: str) -> str:
     """Return the code of 'system|code', else the text, as it is compared."""
-    return text.rsplit("|", 1)[-1].strip().casefold() if isinstance(text, str) else ""
+    return text.rsplit("|", 1)[-1].strip().casefold()
 
 
 def _emergence(rows: pd.DataFrame, table: pd.DataFrame, study: Study, timeline: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +154,7 @@ def _emergence(rows: pd.DataFrame, table: pd.DataFrame, study: Study, timeline: 
     if study.treatment is None:
         missing = pd.array([pd.NA] * len(rows), dtype="boolean")
         return pd.DataFrame({"treatment_emergent": missing, "flag": None}, index=rows.index)
-    doses = timeline.reindex(rows["subject_id"]).set_index(rows.index)
+    doses = timeline.take(places(rows["subject_id"], timeline.index)).set_axis(rows.index)
     starts = rows["started_at"], rows["started_on"], rows["started_precision"]
     latest = latest_day(*starts)
     side = side_of_first_dose(

@@ -11,6 +11,7 @@ from fhiradapter.analysis.days import days_between
 from fhiradapter.analysis.dose_limiting import derive_dose_limiting
 from fhiradapter.analysis.incidence import incidence
 from fhiradapter.analysis.infusions import given_infusions
+from fhiradapter.analysis.population import places
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import DoseLimiting, Incidence, Term
 from fhiradapter.settings import Study
@@ -71,7 +72,7 @@ def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
         )
     treated = timeline.index[timeline["doses"].gt(0)]
     emergent = table.loc[
-        table["treatment_emergent"].fillna(False).astype(bool) & table["subject_id"].isin(treated)
+        table["treatment_emergent"].fillna(False).astype(bool) & (places(table["subject_id"], treated) >= 0)
     ]
     years = person_years(timeline.loc[treated], window_days=study.safety.window_days)
     overview = _overview(
@@ -81,7 +82,7 @@ def derive_adverse_events(cohort: Cohort, study: Study, timeline: pd.DataFrame) 
     overview[UNKNOWN_EMERGENCE] = _line(unknown, n=len(timeline), confidence=confidence, years=None)
     infusions = given_infusions(cohort, study)
     infusions = infusions.loc[~after_cut(infusions, study.follow_up.data_cut)]
-    dose_limiting, undecided = derive_dose_limiting(table, infusions, study)
+    dose_limiting, undecided = derive_dose_limiting(table, infusions, study, treated=treated)
     return AdverseEvents(
         overview=overview,
         terms=_terms(emergent),

@@ -5,6 +5,7 @@ import pandas as pd
 
 from fhiradapter.analysis.adverse_event_table import CYTOKINE_RELEASE, INFUSION_REACTIONS
 from fhiradapter.analysis.days import is_partial
+from fhiradapter.analysis.incidence import incidence
 from fhiradapter.analysis.moments import possible_moments
 from fhiradapter.analysis.population import places
 from fhiradapter.results import DoseLimiting
@@ -20,12 +21,13 @@ NO_CAUSALITY = "possibly dose-limiting, relation of the death to the product mis
 
 
 def derive_dose_limiting(
-    table: pd.DataFrame, infusions: pd.DataFrame, study: Study
+    table: pd.DataFrame, infusions: pd.DataFrame, study: Study, *, treated: pd.Index
 ) -> tuple[DoseLimiting | None, dict[str, int]]:
     """Return the dose-limiting toxicities, None without treatment, and counts of undecided events.
 
-    `table` is as from `adverse_event_table`, `infusions` as from `given_infusions`. `n` counts subjects; an
-    event is named by its row_id, term and criterion. Where a time is not exact, an event counts when it can
+    `table` is as from `adverse_event_table`, `infusions` as from `given_infusions`; `treated` are the ids of
+    the subjects with a dose. `n` counts subjects, `incidence` those among the treated; an event is named by
+    its row_id, term and criterion. Where a time is not exact, an event counts when it can
     be inside the window. Undecided, each under the first reason that holds, are: an infusion reaction or a
     cytokine release syndrome without a start; a cytokine release syndrome inside its window without a grade;
     a death of which it is not known whether it is related to the product.
@@ -64,6 +66,7 @@ def derive_dose_limiting(
         f"starts within {days:g} days of the start of an infusion. "
         f"Terms that count, compared whole, in any case, with or without hyphens: {terms}."
     )
+    counted = found["subject_id"].isin(treated)
     result = DoseLimiting(
         n=int(found["subject_id"].nunique()),
         events=tuple(
@@ -71,6 +74,12 @@ def derive_dose_limiting(
             for row, term, criterion in zip(found["row_id"], found["term"], found["criterion"], strict=True)
         ),
         rule=rule,
+        incidence=incidence(
+            int(found.loc[counted, "subject_id"].nunique()),
+            len(treated),
+            events=int(counted.sum()),
+            confidence=study.statistics.confidence,
+        ),
     )
     return result, {reason: count for reason, count in undecided.items() if count}
 

@@ -9,6 +9,7 @@ import pandas as pd
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.incidence import incidence
 from fhiradapter.analysis.laboratory import GradedLaboratory
+from fhiradapter.analysis.plain import as_whole, as_words
 from fhiradapter.results import Incidence, LabAbnormalities, LabAbnormality
 
 KEYS = ["subject_id", "concept", "direction"]
@@ -64,8 +65,6 @@ def _line(tests: pd.DataFrame, *, n: int, confidence: float) -> Incidence:
 
 def _rows(worst: pd.DataFrame) -> tuple[LabAbnormality, ...]:
     """Return the worst values as results."""
-    optional = worst[["comparator", "unit", "before"]]
-    words = optional.astype(object).where(optional.notna(), None)
     return tuple(
         LabAbnormality(
             subject_id=subject,
@@ -77,22 +76,22 @@ def _rows(worst: pd.DataFrame) -> tuple[LabAbnormality, ...]:
             value=value,
             comparator=comparator,
             unit=unit,
-            grade=int(grade),
-            baseline_grade=None if before is None else int(before),
-            treatment_emergent=None if before is None else bool(grade > before),
+            grade=grade,
+            baseline_grade=before,
+            treatment_emergent=None if before is None else grade > before,
         )
         for subject, test, direction, term, row_id, on, value, comparator, unit, grade, before in zip(
-            worst["subject_id"],
-            worst["concept"],
-            worst["direction"],
-            worst["term"],
-            worst["row_id"],
+            as_words(worst["subject_id"]),
+            as_words(worst["concept"]),
+            as_words(worst["direction"]),
+            as_words(worst["term"]),
+            as_words(worst["row_id"]),
             cast("list[date | None]", as_dates(worst["on"])),
             worst["value"].tolist(),
-            words["comparator"],
-            words["unit"],
-            worst["rank"].tolist(),
-            words["before"],
+            as_words(worst["comparator"]),
+            as_words(worst["unit"]),
+            as_whole(worst["rank"]),
+            as_whole(worst["before"]),
             strict=True,
         )
     )

@@ -11,6 +11,7 @@ from fhiradapter.results import Contrast, MixedModel
 from fhiradapter.settings import DAYS_PER_MONTH, Study
 
 FEWEST_SUBJECTS = 3
+FEW = "subjects with scores: {}, too few for a mixed model, which needs {}"
 CONTRASTS = {
     "during_minus_before": (DURING, BEFORE),
     "after_minus_before": (AFTER, BEFORE),
@@ -34,10 +35,7 @@ def fit_period_model(
     rows = scores.loc[scores[names].any(axis=1) & scores["from_origin"]]
     subjects = rows["subject_id"].nunique()
     if subjects < FEWEST_SUBJECTS:
-        return (
-            None,
-            f"{subjects} subject(s) with scores are too few for a mixed model: {FEWEST_SUBJECTS} are needed",
-        )
+        return None, FEW.format(subjects, FEWEST_SUBJECTS)
     design = _design(rows, timeline, study)
     columns = design.to_numpy(dtype=np.float64)
     time = rows["months"].to_numpy(dtype=np.float64)

@@ -103,11 +103,9 @@ def members(rows: pd.DataFrame, population: pd.Index) -> pd.DataFrame:
     A categorical `subject_id` has the population as its categories then.
     """
     place = places(rows["subject_id"], population)
-    found = rows.loc[place >= 0]
+    found = rows if (place >= 0).all() else rows.loc[place >= 0]
     if isinstance(rows["subject_id"].dtype, pd.CategoricalDtype):
-        subject_id = pd.Categorical.from_codes(
-            place[place >= 0], categories=population, validate=False
-        )
+        subject_id = pd.Categorical.from_codes(place[place >= 0], categories=population, validate=False)
         return found.assign(subject_id=subject_id)
     return found
 

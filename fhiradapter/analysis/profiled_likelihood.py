@@ -117,7 +117,9 @@ class ProfiledLikelihood:
 
         precision = left[:-1, :-1]
         coefficients = np.linalg.solve(precision, left[:-1, -1])
-        squares = max(float(left[-1, -1] - left[:-1, -1] @ coefficients), np.finfo(float).tiny)
+        # Scores on perfect lines leave rounding noise, or less than nothing, to divide by.
+        least = max(float(self.totals[-1, -1]) * np.finfo(float).eps ** 2, np.finfo(float).tiny)
+        squares = max(float(left[-1, -1] - left[:-1, -1] @ coefficients), least)
         variance = squares / self.degrees
         scores = weighted[:, -1] - np.einsum("p,apm->am", coefficients, weighted[:, q:-1])
         slope = weighted[:, :q].sum(axis=2) - scores @ scores.T / variance

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fhiradapter.analysis.assessments import ITEM_COLUMNS, ITEMS
+from fhiradapter.analysis.assessments import HIGHEST_ANSWER, ITEM_COLUMNS, ITEMS
 from fhiradapter.analysis.days import days_between
 from fhiradapter.analysis.marks import count_marks, marks
 from fhiradapter.analysis.order import in_order
@@ -22,6 +22,7 @@ from fhiradapter.analysis.usable_measurements import (
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import DAYS_PER_MONTH, Study
 
+OUT_OF_RANGE = "out_of_range"
 SAME_DAY_LATER = "same_day_later"
 SAME_DAY = "same_day"
 SEVERAL_RATERS = "several_raters"
@@ -70,7 +71,8 @@ def derive_scores(cohort: Cohort, study: Study) -> Scores:
     are there and differ, the items win and the score is flagged `total_differs`. Any other concept has its
     reported values only. Several scores of a subject on one local day follow the policy
     `progression.same_day`: their mean, the first, or all. Values with a comparator, without a day, with
-    another status than a final one, or dated after the data cut are left out and counted.
+    another status than a final one, dated after the data cut, or outside the scale (an ALSFRS-R item has 0-4
+    points, the total 0-48) are left out and counted.
 
     >>> from datetime import date
     >>> rows = [{"subject_id": "s1", "row_id": str(points), "concept": "alsfrs_r_total", "value": points,
@@ -86,6 +88,10 @@ def derive_scores(cohort: Cohort, study: Study) -> Scores:
         cohort, study, concepts, study_population(cohort, study), columns=ITEM_COLUMNS
     )
     rows, left_out = split_off(rows, left_out, rows["comparator"].notna(), COMPARATOR)
+    if concept == TOTAL:
+        highest = np.where(rows["concept"].eq(TOTAL), study.progression.maximum, HIGHEST_ANSWER)
+        outside = ~rows["value"].between(0, pd.Series(highest, index=rows.index))
+        rows, left_out = split_off(rows, left_out, outside, OUT_OF_RANGE)
     wanted = ["subject_id", "row_id", "at", "on", "value", "performer", "parent_id", "provisional"]
     reported = rows.loc[rows["concept"].eq(concept), wanted]
     items = rows.loc[rows["concept"].isin(ITEMS), [*wanted, "concept"]]
@@ -108,13 +114,13 @@ def _one_a_day(scores: pd.DataFrame, policy: str) -> tuple[pd.DataFrame, pd.Data
     """Apply the policy to the scores of one subject on one local day; the frame is in order of time."""
     day = ["subject_id", "on"]
     several = scores.duplicated(day, keep=False)
-    groups = scores.groupby(day, sort=False)
-    raters = groups["performer"].transform("nunique")
-    scores = scores.assign(**{SAME_DAY: several, SEVERAL_RATERS: several & raters.gt(1)})
-    first = ~scores.duplicated(day)
+    raters = scores.loc[several].groupby(day, sort=False)["performer"].transform("nunique")
+    different = raters.gt(1).reindex(scores.index, fill_value=False)
+    scores = scores.assign(**{SAME_DAY: several, SEVERAL_RATERS: different})
     none = scores.iloc[:0].assign(reason="")
     if policy == "all" or not several.any():
         return scores, none
+    first = ~scores.duplicated(day)
     later = scores.loc[~first].assign(reason=SAME_DAY_LATER)
     if policy == "first":
         return scores.loc[first].reset_index(drop=True), later

@@ -73,9 +73,7 @@ def derive_staging(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tupl
     rows, unused = split_off(rows, unused, late, AFTER_DEATH)
     if rows.empty:
         return None, _why_none(cohort, study, timeline, unused)
-    staged = _stage(rows, study).assign(
-        place=lambda found: places(found["subject_id"], timeline.index)
-    )
+    staged = _stage(rows, study).assign(place=lambda found: places(found["subject_id"], timeline.index))
     staged = in_order(staged, ["place", "at", "row_id"])
     every = study.progression.same_day == "all"
     death_on = death_days(timeline, study)

@@ -57,7 +57,11 @@ app.add_typer(store.quarantine)
 
 
 def main() -> None:
-    """Run the command; an error of fhiradapter or of the file system becomes one line and an exit code."""
+    """Run the command; an error of fhiradapter or of the file system becomes one line and an exit code.
+
+    Of any other error are told its kind and where it happened. Its text may hold what it stumbled over, which
+    may be a patient's.
+    """
     try:
         app(standalone_mode=True)
     except FhirAdapterError as error:
@@ -65,6 +69,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         _say("error", f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+        sys.exit(FhirAdapterError.exit_code)
+    except Exception as error:
+        for frame in traceback.extract_tb(error.__traceback__):
+            sys.stderr.write(f"  {frame.filename}:{frame.lineno} in {frame.name}\n")
+        _say("error", f"{type(error).__name__}, which nobody expected; the places above help to mend it")
         sys.exit(FhirAdapterError.exit_code)
 
 

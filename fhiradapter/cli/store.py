@@ -19,6 +19,8 @@ quarantine = typer.Typer(
 
 def status(study: StudyFile, as_json: AsJson = False) -> None:
     """Show last runs, watermarks, what is in the store, quarantine, and what changed since the analysis."""
+    from msgspec.structs import replace
+
     from fhiradapter.console import print_status
     from fhiradapter.store.status import read_status
     from fhiradapter.sync.aftermath import since_analysis
@@ -27,7 +29,9 @@ def status(study: StudyFile, as_json: AsJson = False) -> None:
     found = read_status(folder)
     changes = since_analysis(loaded, found)
     if as_json:
-        print_json({"status": found, "since_analysis": changes})
+        # Units name the Patients whose data they read; their names do not.
+        failed = [unit._replace(patients=()) for unit in found.failed]
+        print_json({"status": replace(found, failed=failed), "since_analysis": changes})
     else:
         print_status(found, changes)
 

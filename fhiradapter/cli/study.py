@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhiradapter.cli.options import AsJson, Site, StudyFile, Zone
+from fhiradapter.cli.options import AsJson, Site, StudyFile, Workers, Zone
 from fhiradapter.cli.printing import print_files, print_json
+from fhiradapter.engines.processors import usable_processors
 from fhiradapter.errors import PartialError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from fhiradapter.runs import Run
+
+SMALL = 32 << 20  # bytes
 
 
 def run(
@@ -20,6 +23,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write; by default out/<study id>.")
     ] = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Read the sources, make the cohort, analyse it and write the report, in one go."""
@@ -27,8 +31,9 @@ def run(
     from fhiradapter.settings import load_study
 
     loaded = load_study(study)
-    with _reading(None, loaded) as progress:
-        made = run_study(loaded, out or Path("out") / loaded.study.id, progress=progress)
+    folder = out or Path("out") / loaded.study.id
+    with _reading(None, loaded) as (progress, size):
+        made = run_study(loaded, folder, progress=progress, workers=_workers(workers, size))
     _show(made, as_json=as_json)
 
 
@@ -37,6 +42,7 @@ def map_(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write cohort/ and run.json.")],
     site: Site = None,
     time_zone: Zone = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Map NDJSON, Bundles and folders of these to a cohort in Parquet."""
@@ -45,8 +51,8 @@ def map_(
 
     study = anonymous_study(site=str(site.resolve()) if site else None, time_zone=time_zone)
     paths = [str(path) for path in inputs]
-    with _reading(paths, study) as progress:
-        made = map_study(paths, study, out, progress=progress)
+    with _reading(paths, study) as (progress, size):
+        made = map_study(paths, study, out, progress=progress, workers=_workers(workers, size))
     _show(made, as_json=as_json)
 
 
@@ -151,8 +157,8 @@ def check(
 
 
 @contextmanager
-def _reading(source: Any, study: Any) -> Iterator[Any]:
-    """Show progress against the size of all files."""
+def _reading(source: Any, study: Any) -> Iterator[tuple[Any, int]]:
+    """Show progress against the size of all files, which is given too."""
     from fhiradapter.api import sources_of
     from fhiradapter.console import ProgressView
     from fhiradapter.fhir.files import FileSource
@@ -160,7 +166,14 @@ def _reading(source: Any, study: Any) -> Iterator[Any]:
     found = [one for _, one in sources_of(study, source)]
     total = sum(one.total_bytes() for one in found if isinstance(one, FileSource))
     with ProgressView(total) as view:
-        yield view.advance
+        yield view.advance, total
+
+
+def _workers(asked: int | None, size: int) -> int:
+    """Return the number of processes that map; for a small input to start one takes longer than to map it."""
+    if asked is not None:
+        return asked
+    return usable_processors() if size > SMALL else 1
 
 
 def _show(made: "Run", *, as_json: bool) -> None:

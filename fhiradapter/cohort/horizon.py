@@ -12,12 +12,23 @@ TIMES = {
 }
 
 
+ROWS_AT_ONCE = 1 << 16  # to group rows costs little for each of them, and much for each subject
+
+
 class Horizon:
     """Gathers subjects and their earliest time, batch by batch; grows with the number of subjects."""
 
     def __init__(self) -> None:
         self._earliest: dict[tuple[str, str], int] = {}
-        self.subjects: set[str] = set()
+        self._subjects: set[str] = set()
+        self._waiting: dict[str, list[pa.Table]] = {}
+        self._rows = 0
+
+    @property
+    def subjects(self) -> set[str]:
+        """The subjects of all rows."""
+        self._look()
+        return self._subjects
 
     def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Take notice of a batch."""
@@ -25,18 +36,27 @@ class Horizon:
             return
         times = batch.column(TIMES[table]).cast(pa.int64())
         frame = pa.table([batch.column("subject_id"), times], ["subject", "at"])
-        found = frame.group_by("subject").aggregate([("at", "min")])
-        for subject, at in zip(
-            found.column("subject").to_pylist(), found.column("at_min").to_pylist(), strict=True
-        ):
-            if subject is None:
-                continue
-            self.subjects.add(subject)
-            if at is not None and at < self._earliest.get((table, subject), 2**63):
-                self._earliest[table, subject] = at
+        self._waiting.setdefault(table, []).append(frame)
+        self._rows += batch.num_rows
+        if self._rows >= ROWS_AT_ONCE:
+            self._look()
+
+    def _look(self) -> None:
+        """Look at the rows that wait."""
+        for table, frames in self._waiting.items():
+            found = pa.concat_tables(frames).group_by("subject").aggregate([("at", "min")])
+            for subject, at in zip(
+                found.column("subject").to_pylist(), found.column("at_min").to_pylist(), strict=True
+            ):
+                if subject is None:
+                    continue
+                self._subjects.add(subject)
+                if at is not None and at < self._earliest.get((table, subject), 2**63):
+                    self._earliest[table, subject] = at
+        self._waiting, self._rows = {}, 0
 
     def before(self, table: str, limits: dict[str, int], merged: dict[str, str]) -> list[str]:
-        """Return the subjects who have a row of this table before their own limit, merged records with them."""
+        """Return the subjects who have a row of this table before their own limit, merged records too."""
         early = {
             survivor
             for (name, subject), at in self._earliest.items()

@@ -51,13 +51,3 @@ class Local:
 
     def close(self) -> None:
         """End; there is nothing to end here."""
-
-
-def map_locally(batches, kernel, waiting, take):  # type: ignore  # going
-    for batch in batches:
-        mapped = kernel.map_batch(batch)
-        waiting.extend(mapped.deferred)
-        take(mapped, batch.bytes_read)
-    kernel.finish()
-    for later in waiting.portions(AT_ONCE):
-        take(kernel.map_deferred(later), 0)

@@ -5,17 +5,29 @@ import signal
 import socket
 import sys
 import traceback
+from importlib.abc import MetaPathFinder
 
 from fhiradapter.engines.messages import Kind, receive, send
 from fhiradapter.errors import FhirAdapterError
+
+
+class WithoutPandas(MetaPathFinder):
+    """Says that there is no pandas.
+
+    Arrow looks for it when it first meets a list; loading it takes longer than mapping 100,000 resources.
+    """
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        """Find nothing of this name, wherever others would."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
 
 
 def main(descriptor: int) -> None:
     """Serve the process at the other end of a socket."""
     # Who presses Ctrl-C means the whole command, which then ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Arrow looks for pandas when it first meets a list; loading it takes longer than mapping 100,000 resources.
-    sys.modules["pandas"] = None  # type: ignore[assignment]
+    sys.meta_path.insert(0, WithoutPandas())
     with socket.socket(fileno=descriptor) as parent:
         try:
             _serve(parent)

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from fhiradapter.fhir.datatypes import Element
-from fhiradapter.fhir.pages import CODE, FAILED, Outcome
+from fhiradapter.fhir.pages import CODES, FAILED, Outcome
 
 # https://hl7.org/fhir/uv/bulkdata/ in its versions 2.0.0, 3.0.0 and the ballot of 4.0.0
 Level = Literal["system", "patient", "group"]
@@ -201,7 +201,7 @@ def remarks_of(content: bytes) -> list[Remark]:
     return [
         Remark(
             issue.severity if issue.severity in {*FAILED, "warning", "information"} else "error",
-            issue.code if issue.code and CODE.match(issue.code) else "unknown",
+            issue.code if issue.code in CODES else "unknown",
         )
         for issue in issues
     ]

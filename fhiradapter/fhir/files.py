@@ -124,7 +124,7 @@ class FileSource:
         if not found.path.is_file():
             return ""
         try:
-            return sort_of(next(portions(found.path)).content[:HEAD]).first_type
+            return sort_of(beginning(portions(found.path))[0][:HEAD]).first_type
         except OSError:
             return ""
 

@@ -1,6 +1,5 @@
 """Pages: the body of a server's answer to a search, which counts only when it keeps every rule."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +16,13 @@ from fhiradapter.reasons import Reason
 
 DEEPEST = 500  # levels, as far as [limits] nesting goes; a resource deeper than the study's is refused later
 BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in strings JSON escapes them, so these stand between tokens
-CODE = re.compile(r"[a-z][a-z-]{0,40}\Z")  # of an OperationOutcome; anything else may be free text
+# http://hl7.org/fhir/issue-type, R4 and R5; any other code of an OperationOutcome may be free text.
+CODES = frozenset(
+    "business-rule code-invalid conflict deleted duplicate exception expired extension forbidden incomplete"
+    " informational invalid invariant limited-filter lock-error login multiple-matches no-store not-found"
+    " not-supported processing required security structure success suppressed throttled timeout too-costly"
+    " too-long transient unknown value".split()
+)
 FAILED = frozenset({"error", "fatal"})
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -262,7 +267,7 @@ def _remarks(content: bytes, kind: str, status: int) -> list[str]:
     issues = _outcomes.decode(content).issue or ()
     if any(issue.severity in FAILED for issue in issues):
         refuse(Reason.SERVER_SAYS_ERROR, kind, status)
-    return [issue.code if issue.code and CODE.match(issue.code) else "unknown" for issue in issues]
+    return [issue.code if issue.code in CODES else "unknown" for issue in issues]
 
 
 def _total(content: msgspec.Raw) -> int | None:

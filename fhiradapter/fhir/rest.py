@@ -1,7 +1,7 @@
 """A FHIR server's searches, histories and resources, each answer checked before it counts."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
@@ -43,7 +43,7 @@ class Rest:
     page_size: int = 1_000
     most_pages: int = 100_000
     most_bytes: int = 64 * 2**30
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict, init=False)
     """Page sizes of types for which the server refuses the usual one."""
 
     def search(
@@ -90,6 +90,12 @@ class Rest:
     def document(self, place: str) -> Reply:
         """Return whatever is below the base, such as `metadata`."""
         return self.fetcher.get(f"{self._base}/{place}")
+
+    def with_sizes(self, sizes: Mapping[str, int]) -> "Rest":
+        """Return a reader of the same server with page sizes of its own for some types."""
+        other = replace(self)
+        object.__setattr__(other, "sizes", sizes)
+        return other
 
     def size_of(self, kind: str) -> int:
         """Return how many resources a page of a type is asked to hold."""

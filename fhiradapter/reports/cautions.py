@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fhiradapter.reports.certainty import certainty, confidence
 from fhiradapter.reports.formats import number, p_value, percent
 from fhiradapter.reports.natural_history import CONCEPT, LEAST, MOST
-from fhiradapter.reports.wording import plural
+from fhiradapter.reports.wording import inner, plural
 from fhiradapter.results import Results
 
 SMALL = 30  # subjects; below it the advice is on what few subjects cannot show
@@ -67,12 +67,18 @@ def conclusions(results: Results) -> Cautions:
             f"{percent(unseen_limit(size, level=level))} of patients "
             f"(upper limit of the {confidence(results)} Clopper\N{EN DASH}Pearson interval)."
         )
-    pairs = [contrast.n for contrast in results.progression.contrasts.values() if contrast.n > 0]
-    if pairs and min(pairs) < SMALL:
+    pairs = {
+        inner(name): contrast.n
+        for name, contrast in results.progression.contrasts.items()
+        if 0 < contrast.n < SMALL
+    }
+    if pairs:
+        least = "; ".join(
+            f"{p_value(smallest_p(n))} with {plural(n, 'pair')} ({name})" for name, n in pairs.items()
+        )
         limits.append(
-            f"Small effects. With {plural(min(pairs), 'pair')} the exact signed-rank test cannot give a p "
-            f"below {p_value(smallest_p(min(pairs)))}, however strong the effect; a large p proves "
-            "nothing either."
+            "Small effects. The smallest p that the exact signed-rank test can give, however strong the "
+            f"effect, is {least}. A large p proves nothing either."
         )
     if results.exposure is not None:
         shows.append("Whether the planned infusions were given, and what was recorded around them.")

@@ -136,10 +136,14 @@ def concomitant_sentence(check: ConcomitantCheck, sources: Mapping[str, Coverage
     unknown = ", ".join(label(plain(kind)).lower() for kind in check.unknown_kinds)
     doubt = "; ".join(filter(None, doubts))
     found = f"{len(check.findings):,}" if check.findings else "none"
-    return (
-        f"Excluded by the protocol: {kinds}. "
+    checked = (
         f"Of {plural(check.administrations_checked, 'administration')} in "
         f"{plural(check.subjects_checked, 'subject')}, {found} fell inside the window."
+        if check.administrations_checked
+        else "There was no administration of other medication to check: that is not the same as none given."
+    )
+    return (
+        f"Excluded by the protocol: {kinds}. {checked}"
         + (f" {unread}" if unread else "")
         + (f" Not checked: {doubt}." if doubt else "")
         + (f" No medication is known for: {unknown}, which therefore cannot be found." if unknown else "")

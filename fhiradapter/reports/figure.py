@@ -88,16 +88,20 @@ def sheet(width: float, height: float) -> Figure:
 
 
 def month_ticks(axes: Axes, *, most: int) -> None:
-    """Put ticks at months that people count in: every 3, 6 or 12."""
+    """Put ticks at months that people count in: every 3, 6 or 12; a wrong date can be centuries away."""
     first, last = axes.get_xlim()
     steps = (1, 2, 3, 6, 12, 24, 60, 120)
-    step = next((step for step in steps if (last - first) / step <= most), 240)
+    step = next((step for step in steps if (last - first) / step <= most), None)
+    if step is None:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=most))
+        return
     axes.xaxis.set_major_locator(MultipleLocator(step))
 
 
 def score_ticks(axes: Axes, maximum: float) -> None:
     """Put ticks at quarters of a scale such as 0 to 48, else at round numbers."""
-    quarters = maximum > 0 and maximum % 4 == 0
+    low, high = axes.get_ylim()
+    quarters = maximum > 0 and maximum % 4 == 0 and high - low <= 2 * maximum
     axes.yaxis.set_major_locator(MultipleLocator(maximum / 4) if quarters else MaxNLocator(nbins=5))
 
 

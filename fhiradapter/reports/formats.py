@@ -13,6 +13,8 @@ MISSING = "\N{EN DASH}"
 # Controls are no XML, lone surrogates are no UTF-8, and a direction override makes text look like other text.
 UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def plain(text: str, *, longest: int | None = None) -> str:
     r"""Return text on one line without characters that cannot be shown.
@@ -24,6 +26,18 @@ def plain(text: str, *, longest: int | None = None) -> str:
     if longest is not None and len(shown) > longest:
         return shown[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return shown
+
+
+def units(text: str) -> str:
+    """Return text with its units as people write them, and not as UCUM does.
+
+    >>> units("38.1 Cel"), units("91 mm[Hg]"), units("142 10*9/L"), units("61.9 umol/L")
+    ('38.1 °C', '91 mmHg', '142 10⁹/L', '61.9 µmol/L')
+    """
+    text = text.replace("mm[Hg]", "mmHg").replace("[iU]", "IU").replace("{score}", "points")
+    text = re.sub(r"\bCel\b", "°C", text)
+    text = re.sub(r"\bu(?=mol\b|g\b|L\b)", "µ", text)
+    return re.sub(r"\b10\*(\d+)", lambda power: "10" + power[1].translate(RAISED), text)
 
 
 def known(value: float | None) -> TypeGuard[float]:

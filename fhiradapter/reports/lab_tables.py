@@ -1,7 +1,7 @@
 """Tables of laboratory values that got worse."""
 
 from fhiradapter.reports.certainty import confidence
-from fhiradapter.reports.formats import count, day, interval, plain, share, significant
+from fhiradapter.reports.formats import count, day, interval, plain, share, significant, units
 from fhiradapter.reports.table import LONGEST, Cell, Table, numbers, remainder, words
 from fhiradapter.reports.wording import label, plural
 from fhiradapter.results import LabAbnormality, Results
@@ -88,7 +88,7 @@ def abnormality_table(results: Results) -> Table | None:
 
 
 def _value(row: LabAbnormality) -> str:
-    shown = f"{plain(row.comparator or '')} {significant(row.value)} {plain(row.unit or '')}"
+    shown = f"{plain(row.comparator or '')} {significant(row.value)} {units(plain(row.unit or ''))}"
     return shown.strip()
 
 

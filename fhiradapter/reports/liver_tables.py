@@ -1,6 +1,8 @@
 """What can be said about Hy's law."""
 
-from fhiradapter.reports.formats import count, day, number, plain
+from fhiradapter.reports.cautions import unseen_limit
+from fhiradapter.reports.certainty import certainty, confidence
+from fhiradapter.reports.formats import count, day, number, percent, plain
 from fhiradapter.reports.table import LONGEST, Table, numbers, remainder, words
 from fhiradapter.reports.wording import label, plural
 from fhiradapter.results import HysLaw, LiverCase, Results
@@ -22,6 +24,12 @@ def liver_sentences(results: Results) -> tuple[str, ...]:
         f"{len(found.cases):,} of {plural(found.assessable, 'subject')} that can be assessed "
         f"{'meets' if len(found.cases) == 1 else 'meet'} the numbers of Hy's law."
     ]
+    if found.assessable and not found.cases:
+        limit = unseen_limit(found.assessable, level=certainty(results))
+        lines.append(
+            f"Up to {percent(limit)} of patients may still do so "
+            f"(upper limit of the {confidence(results)} Clopper\N{EN DASH}Pearson interval)."
+        )
     if found.undecided:
         names = ", ".join(map(plain, found.undecided[:NAMED]))
         more = f" and {len(found.undecided) - NAMED:,} more" if len(found.undecided) > NAMED else ""

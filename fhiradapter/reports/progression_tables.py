@@ -9,6 +9,8 @@ from fhiradapter.reports.table import LONGEST, Cell, Row, Table, numbers, remain
 from fhiradapter.reports.wording import inner, label, plural, sentence
 from fhiradapter.results import Contrast, MixedModel, Results, SubjectSlope
 
+UNITS = "The intercept is in points and stands for month 0; slopes are in points per month"
+
 
 def period_table(results: Results) -> Table | None:
     """Return the slopes of the periods."""
@@ -174,7 +176,7 @@ def fitted_table(model: MixedModel, caption: str) -> Table:
             (label(plain(name)), number(value), number(model.se.get(name)))
             for name, value in model.coefficients.items()
         ),
-        remarks=tuple(remarks),
+        remarks=(UNITS + ".", *remarks),
     )
 
 

@@ -13,6 +13,35 @@ def balance(gap: int) -> Cell:
     return Cell(text=f"✗ {count(abs(gap))} {'lost' if gap > 0 else 'too many'}", kind="bad")
 
 
+def snapshot_line(results: Results) -> str | None:
+    """Return which run of a sync is shown and up to when each type was read."""
+    made = results.snapshot
+    if made is None:
+        return None
+    by_time: dict[str | None, list[str]] = {}
+    for kind, until in made.read_up_to.items():
+        by_time.setdefault(until, []).append(kind)
+    read = "; ".join(
+        f"{', '.join(kinds)} {'read as a whole' if until is None else f'up to {shown_time(until)}'}"
+        for until, kinds in by_time.items()
+    )
+    gap = "" if made.complete else " The run was not complete: what could not be read is as of an earlier run."
+    failed = f" {count(made.failed_units)} units wait to be read again." if made.failed_units else ""
+    return (
+        f"Synced from FHIR servers; this is the state after {made.run}, which ended"
+        f" {shown_time(made.ended)}. It covers {read or 'nothing yet'}.{gap}{failed}"
+    )
+
+
+def shown_time(text: str) -> str:
+    """Return an instant of UTC as people write it.
+
+    >>> shown_time("2026-01-02T03:04:05.000Z")
+    '2026-01-02 03:04:05 UTC'
+    """
+    return f"{text[:10]} {text[11:19]} UTC"
+
+
 def accounting_table(results: Results) -> Table | None:
     """Return the account of every resource type: received = mapped + quarantined + ignored."""
     accounts = results.accounting

@@ -1,6 +1,6 @@
 """Tables of what was seen around infusions."""
 
-from fhiradapter.reports.formats import count, day, number, plain
+from fhiradapter.reports.formats import count, day, number, plain, units
 from fhiradapter.reports.table import LONGEST, Table, numbers, remainder, words
 from fhiradapter.reports.wording import label, plural, sentence
 from fhiradapter.results import Results, SpecialEvent
@@ -43,7 +43,7 @@ def reaction_table(results: Results) -> Table | None:
                 plain(part.subject_id),
                 day(part.infusion_on),
                 label(plain(part.trigger)),
-                sentence(label(plain(part.what))).removesuffix("."),
+                units(sentence(label(plain(part.what))).removesuffix(".")),
                 day(part.on),
                 number(part.hours, decimals=1),
             )

@@ -141,6 +141,22 @@ def lab_table(results: Results) -> Table | None:
     )
 
 
+def dose_limiting_line(results: Results) -> str:
+    """Return how many subjects had a dose-limiting toxicity, with the intervals that 0 of few needs most."""
+    limiting = results.safety.dose_limiting
+    if limiting is None:
+        return ""
+    found = limiting.incidence
+    if found is None or not found.n:
+        return f"{count(limiting.n)} subjects; nobody had a dose"
+    level = confidence(results)
+    return (
+        f"{share(found.count, found.n)} of the subjects with a dose, {level} Clopper\N{EN DASH}Pearson "
+        f"interval {interval(found.clopper_pearson, decimals=1)}\N{NO-BREAK SPACE}%, "
+        f"Wilson {interval(found.wilson, decimals=1)}\N{NO-BREAK SPACE}%"
+    )
+
+
 def undecided_line(results: Results) -> str:
     """Return the events of which it is not known whether they are dose-limiting, or nothing."""
     parts = [

@@ -1,6 +1,6 @@
 """Tables of vital signs that stand out after the first dose."""
 
-from fhiradapter.reports.formats import MISSING, brief, count, day, number, plain, share
+from fhiradapter.reports.formats import MISSING, brief, count, day, number, plain, share, units
 from fhiradapter.reports.table import LONGEST, Table, numbers, remainder, words
 from fhiradapter.reports.wording import label
 from fhiradapter.results import Results, VitalSign
@@ -24,7 +24,7 @@ def vital_table(results: Results) -> Table | None:
         ),
         rows=tuple(_row(part) for part in vitals.signs),
         remarks=(
-            *(f"{label(part.sign)}: {plain(part.criterion)}." for part in vitals.signs),
+            *(f"{label(part.sign)}: {units(plain(part.criterion))}." for part in vitals.signs),
             f"Baseline: {plain(vitals.baseline_rule)}.",
             "Single readings, not adverse events; a screening flag is no grade. Heart rate is left out: "
             "CTCAE gives no number.",
@@ -65,7 +65,7 @@ def vital_list(results: Results) -> Table | None:
                 plain(part.subject_id),
                 label(plain(part.sign)),
                 label(plain(part.concept)),
-                f"{brief(part.value)} {plain(part.unit or '')}".strip(),
+                f"{brief(part.value)} {units(plain(part.unit or ''))}".strip(),
                 count(part.grade),
                 brief(part.baseline),
                 day(part.on),

@@ -26,7 +26,7 @@ from fhiradapter.results.progression import (
     Score,
     SubjectSlope,
 )
-from fhiradapter.results.quality import DataQuality, Unmapped
+from fhiradapter.results.quality import DataQuality, Snapshot, Unmapped
 from fhiradapter.results.reactions import ReactionCandidate, ReactionCandidates, SpecialEvent
 from fhiradapter.results.safety import Coverage, DoseLimiting, LabShift, Safety, Term
 from fhiradapter.results.staging import (
@@ -100,6 +100,7 @@ __all__ = [
     "Results",
     "Safety",
     "Score",
+    "Snapshot",
     "SpecialEvent",
     "Spread",
     "StageStep",

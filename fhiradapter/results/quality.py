@@ -13,6 +13,16 @@ class Unmapped(Result, frozen=True, kw_only=True):
     count: int
 
 
+class Snapshot(Result, frozen=True, kw_only=True):
+    """Which run of a sync the results were computed from, and how far that run got."""
+
+    run: str
+    ended: str  # UTC
+    complete: bool
+    read_up_to: dict[str, str | None]  # resource type -> UTC, the oldest of all servers; null: read as a whole
+    failed_units: int
+
+
 class DataQuality(Result, frozen=True, kw_only=True):
     """What the data could not say."""
 

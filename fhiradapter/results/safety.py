@@ -38,6 +38,7 @@ class DoseLimiting(Result, frozen=True, kw_only=True):
     n: int
     events: tuple[str, ...]
     rule: str
+    incidence: Incidence | None = None  # among the subjects with a dose
 
 
 class Coverage(Result, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from fhiradapter.results.biomarkers import Biomarker
 from fhiradapter.results.composite import Composite
 from fhiradapter.results.exposure import Exposure
 from fhiradapter.results.progression import Progression
-from fhiradapter.results.quality import DataQuality
+from fhiradapter.results.quality import DataQuality, Snapshot
 from fhiradapter.results.safety import Safety
 from fhiradapter.results.staging import Staging
 from fhiradapter.results.subjects import CohortSummary
@@ -53,6 +53,7 @@ class Results(Result, frozen=True, kw_only=True):
     survival: Survival | None = None
     composite: Composite | None = None
     arms: Arms | None = None  # when there are two or more
+    snapshot: Snapshot | None = None  # when the cohort was synced from servers
 
     def to_json(self) -> bytes:
         """Return `results.json`: a missing number is null; what has an order, such as periods, keeps it."""

@@ -23,6 +23,8 @@ SETTINGS = (
     f"SET memory_limit = '{MEMORY}'",
     "SET preserve_insertion_order = false",
     "SET threads = 2",
+    # Rows are written for good once per run; doing so in between costs a fifth of the time.
+    "SET wal_autocheckpoint = '256MB'",
 )
 
 

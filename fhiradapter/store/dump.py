@@ -1,4 +1,4 @@
-"""The dump: everything that a store says, in a fixed order, as one digest that two stores can be compared by."""
+"""The dump: everything that a store says, in a fixed order, as one digest."""
 
 import hashlib
 
@@ -11,8 +11,8 @@ from fhiradapter.store.database import Database
 # Where and when something was read differs between two stores that say the same.
 LEFT_OUT = {"source_file", "source_line", "run_id"}
 RESOURCES = """
-SELECT source, resource_type, resource_id, patient, version_id, epoch_us(last_updated) AS last_updated, content,
-    subsetted, differs, fate, reason, state, epoch_us(state_at) AS state_at, shown_version_id,
+SELECT source, resource_type, resource_id, patient, version_id, epoch_us(last_updated) AS last_updated,
+    content, subsetted, differs, fate, reason, state, epoch_us(state_at) AS state_at, shown_version_id,
     epoch_us(shown_last_updated) AS shown_last_updated, shown_fate, shown_reason
 FROM base.resources WHERE state NOT IN ('deleted', 'gone') ORDER BY ALL"""
 # Of what is away it counts that it is, and not which version of it was read before or after that was told.

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from fhiradapter.errors import FhirAdapterError
+from fhiradapter.fhir.units import Absence
 from fhiradapter.store.disk import Disk
 from fhiradapter.store.raw import PART, RawFile
 
@@ -39,7 +40,7 @@ class TombstoneRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     source: str
     type: str
     id: str
-    state: str
+    state: Absence
     at: str | None = None
 
 
@@ -111,7 +112,7 @@ def read_journals(raw: Path) -> list[tuple[Journal, str]]:
     for number, (journal, digest) in enumerate(ordered, 1):
         if journal.number != number or journal.previous != previous:
             raise FhirAdapterError(
-                f"raw/{journal.run_id}/{stem(journal.number)}{SUFFIX}: does not follow on the journal before it"
+                f"raw/{journal.run_id}/{stem(journal.number)}{SUFFIX}: does not follow on the one before it"
             )
         previous = digest
     return ordered

@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 @dataclass
 class MappedRows:
-    """Rows by table, fates, members of panels as (panel's key, member, panel), and what had to wait for what."""
+    """Rows by table, what became of each resource, members of panels, and what had to wait for what."""
 
     tables: dict[str, list[pa.RecordBatch]] = field(default_factory=dict)
     _fates: list[pa.RecordBatch] = field(default_factory=list)
@@ -56,7 +56,7 @@ class MappedRows:
         self._waited.extend(((one.file, one.line), references(one)) for one in mapped.deferred)
 
     def connect(self, database: Database, keys: dict[Location, Key]) -> None:
-        """Write which resources are members of panels, and which of those at some places refer to look-ups."""
+        """Write which resources are members of panels, and which of `keys` refer to look-ups."""
         if self._members:
             owners, members, panels = zip(*self._members, strict=True)
             table = key_table(owners).append_column("member", pa.array(members, pa.string()))
@@ -80,7 +80,7 @@ class Mapping:
     now: int
 
     def map(self, lines: Iterable[Line]) -> MappedRows:
-        """Map resources; those of one source share their look-ups, and what others look up has to come first."""
+        """Map resources; what others look up has to come first, and is shared within a source."""
         rows = MappedRows()
         by_source: dict[str, list[Line]] = {}
         for line in lines:

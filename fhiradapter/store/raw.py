@@ -103,7 +103,7 @@ def read_lines(raw: Path, file: str) -> Iterator[bytes]:
 
 
 def read_places(raw: Path, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
-    """Return the resources at some places, (file, line), reading each file once up to the last line asked for."""
+    """Return the resources at some places, (file, line); each file is read once."""
     wanted: dict[str, set[int]] = defaultdict(set)
     for file, line in places:
         wanted[file].add(line)

@@ -9,15 +9,15 @@ from fhiradapter.store.heads import Head
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
-# What an arrived version may be. Those of ADVANCE become the latest one; `readable` is older than a latest one
-# that cannot be read, and newer than the one shown; `older` goes to the history, `same` nowhere.
+# What an arrived version may be. Those of ADVANCE become the latest one; `readable` is older than a latest
+# one that cannot be read, and newer than the one shown; `older` goes to the history, `same` nowhere.
 ADVANCE = frozenset({"new", "newer", "differs", "returned"})
 MAPPED = ADVANCE | {"readable", "again"}
 HISTORY = frozenset({"older", "readable"})
 KNOWN = frozenset({"same", "shown"})
 
-# Where both say when they were last updated, that decides; then numbers of versions; then arrival. A copy that
-# leaves elements out gives way to a whole one, however old.
+# Where both say when they were last updated, that decides; then numbers of versions; then arrival. A copy
+# that leaves elements out gives way to a whole one, however old.
 _NEWER = """CASE
     WHEN s.subsetted AND NOT {subsetted} THEN 'older'
     WHEN {subsetted} AND NOT s.subsetted THEN 'newer'
@@ -31,8 +31,8 @@ _NEWER = """CASE
 _LATEST = _NEWER.format(prefix="r.", subsetted="r.subsetted")
 _SHOWN = _NEWER.format(prefix="r.shown_", subsetted="false")
 
-# A deletion of the same run may be told before a page that was read earlier; of an earlier run it has been seen
-# since that the server shows the resource again.
+# A deletion of the same run may be told before a page that was read earlier; of one of an earlier run it has
+# been seen since that the server shows the resource again.
 DECIDE = f"""
 WITH compared AS (
     SELECT s.*, r.* EXCLUDE (source, resource_type, resource_id, patient, version_id, number, last_updated,
@@ -154,11 +154,12 @@ def keep(database: Database, changes: pa.Table, history: pa.Table, again: pa.Tab
     did not show for a time.
     """
     with database.given(changes=changes, history=history, again=again):
+        known = set(changes.column("decision").to_pylist()) - {"new"}
+        if known:
+            database.execute(REMOVE_RESOURCES)
         if changes.num_rows:
-            if set(changes.column("decision").to_pylist()) != {"new"}:
-                database.execute(REMOVE_RESOURCES)
             database.execute(f"INSERT INTO base.resources {ARRIVED}", [number])
-        if history.num_rows or changes.num_rows:
+        if known or history.num_rows:
             database.execute(REPLACED)
         if again.num_rows:
             database.execute(SHOW_AGAIN, [number])

@@ -74,7 +74,7 @@ def _across_sources(
     alike = same_facts(tables, order, everybody, {})
     for place, kind in sorted(alike.items()):
         issues.add(Reason.SAME_FACT, kind=kind, source=place.source, place=place)
-    return persons, {place: Reason.SAME_FACT.value for place in alike}
+    return persons, dict.fromkeys(alike, Reason.SAME_FACT.value)
 
 
 def _facts(database: Database, table: str) -> list[pa.RecordBatch]:
@@ -122,9 +122,9 @@ def _set_aside(database: Database, aside: Mapping[Place, str]) -> None:
 
 
 def _panels(database: Database) -> None:
-    """A member of several panels is one of that whose name comes first."""
-    panels = "(SELECT concat(source, '/', member) AS member_row, min(panel) AS wanted FROM base.members GROUP BY ALL)"
-    join = f"{panels} m ON member_row = t.row_id"
+    """Lead members to their panel; one of several panels to that whose name comes first."""
+    panels = "SELECT concat(source, '/', member) AS member_row, min(panel) AS wanted FROM base.members"
+    join = f"({panels} GROUP BY ALL) m ON member_row = t.row_id"
     _change(database, "measurements", "parent_id", "coalesce(wanted, mapped_parent_id)", join)
 
 
@@ -209,7 +209,7 @@ def _missing_encounters(database: Database, issues: IssueRows) -> None:
 
 
 def _versions(database: Database, issues: IssueRows) -> None:
-    """Flag what is shown although a newer version cannot be read, though it differs, or though it is hidden."""
+    """Flag what is shown though a newer version cannot be read, though it differs or is hidden."""
     head = "SELECT resource_type, resource_id, NULL, source, shown_file, shown_line FROM base.resources"
     for reason, condition in (
         (Reason.OUTDATED, "fate = 'quarantined' AND shown_fate = 'mapped'"),

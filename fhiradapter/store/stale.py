@@ -1,4 +1,4 @@
-"""Stale rows: those of resources that refer to one that changed, which are mapped again before the commit ends."""
+"""Stale rows: those of resources that refer to one that changed, and are mapped again."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class Stale:
             self._keys.update(dict.fromkeys(dependents(self.database, targets)))
 
     def mark_removed(self, removed: Iterable[Key]) -> None:
-        """Take what refers to something that was removed for stale; whose numbers were a Patient's is not known."""
+        """Take what refers to something that was removed for stale; a Patient's numbers are gone with her."""
         keys = set(removed)
         self.mark(keys)
         if any(kind == "Patient" for _, kind, _ in keys):

@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
-
-import pyarrow as pa
 
 from fhiradapter.errors import FhirAdapterError
 from fhiradapter.fhir.units import Fetched, Tombstone, Unit
@@ -19,7 +16,8 @@ from fhiradapter.store.database import Database
 from fhiradapter.store.dependents import Key, missing
 from fhiradapter.store.disk import Disk
 from fhiradapter.store.dump import dump_hash
-from fhiradapter.store.heads import head_of, instant
+from fhiradapter.store.heads import head_of
+from fhiradapter.store.holdings import Holdings, Known
 from fhiradapter.store.journal import (
     Journal,
     TombstoneRecord,
@@ -38,15 +36,6 @@ from fhiradapter.store.snapshot import free_name, publish, published_name
 from fhiradapter.store.status import Status, status
 
 PRIVATE = 0o077  # DuckDB makes its files as the process's mask says
-
-
-class Known(NamedTuple):
-    """What the store has of a resource."""
-
-    version: str | None
-    updated: int | None
-    content: str | None
-    state: str
 
 
 class Store:
@@ -152,7 +141,7 @@ class Store:
             commit.resources(_replayed(self.place.raw, journal))
             commit.show_again(journal.shown)
             commit.tombstones(
-                [(one.source, Tombstone(one.type, one.id, one.state, one.at)) for one in journal.tombstones]  # type: ignore[arg-type]
+                [(one.source, Tombstone(one.type, one.id, one.state, one.at)) for one in journal.tombstones]
             )
             commit.map_again(journal.again)
             return self._finish(commit, journal.units, digest)
@@ -210,91 +199,33 @@ class Store:
         ids: Iterable[str] | None = None,
         patients: Iterable[str] | None = None,
     ) -> dict[str, Known]:
-        """Return what the store has of a type by id: of some ids, of some Patients, or all that is current.
-
-        With ids also what was deleted is returned.
-        """
-        column = "resource_id" if ids is not None else "patient"
-        query = (
-            "SELECT resource_id, version_id, epoch_us(last_updated), content, state FROM base.resources r"
-            " {join} WHERE source = ? AND resource_type = ?"
-        )
-        if ids is None:
-            query += " AND state NOT IN ('deleted', 'gone')"
-        wanted = ids if ids is not None else patients
-        if wanted is None:
-            rows = self.database.rows(query.format(join=""), [source, kind])
-        else:
-            table = pa.table({"wanted_id": pa.array(sorted(set(wanted)), pa.string())})
-            with self.database.given(wanted=table):
-                join = f"SEMI JOIN wanted ON r.{column} = wanted_id"
-                rows = self.database.rows(query.format(join=join), [source, kind])
-        return {row[0]: Known(*row[1:]) for row in rows}
+        """Return what there is of a type by id: of some ids, of some Patients, or all that is current."""
+        return Holdings(self.database, source).known(kind, ids=ids, patients=patients)
 
     def current_ids(self, source: str, kind: str, patients: Iterable[str] | None = None) -> set[str]:
         """Return the ids of a type that are not deleted, of some Patients or of all."""
         return set(self.known(source, kind, patients=patients))
 
+    def referenced_but_missing(self, source: str, kind: str) -> list[str]:
+        """Return the ids of Medications or Specimens that are referred to and were never asked for."""
+        return missing(self.database, source, kind)
+
     def count(self, source: str, kind: str, *, before: str, patients: Iterable[str] | None = None) -> int:
         """Return how many current resources were last updated before an instant; undated ones count."""
-        query = (
-            "SELECT count(*) FROM base.resources r {join} WHERE source = $1 AND resource_type = $2"
-            " AND state = 'current' AND (last_updated IS NULL OR coalesce(epoch_us(last_updated) < $3, true))"
-        )
-        values = [source, kind, instant(before)]
-        if patients is None:
-            return int(self.database.value(query.format(join=""), values))
-        table = pa.table({"wanted_id": pa.array(sorted(set(patients)), pa.string())})
-        with self.database.given(wanted=table):
-            column = "resource_id" if kind == "Patient" else "patient"
-            return int(
-                self.database.value(query.format(join=f"SEMI JOIN wanted ON r.{column} = wanted_id"), values)
-            )
-
-    def remember(self, name: str, value: str) -> None:
-        """Keep a text for the next run, such as what a server can do."""
-        with self._writing():
-            self.database.set_meta(name, value)
-
-    def remembered(self, name: str) -> str | None:
-        """Return a text that was kept; None when there is none."""
-        return self.database.meta(name)
+        return Holdings(self.database, source).count(kind, before=before, patients=patients)
 
     def marks(self, source: str, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return the watermarks of a type: shard, up to when, and the patients of the unit that set it."""
-        return [
-            (shard, until, tuple(patients))
-            for shard, until, patients in self.database.rows(
-                "SELECT shard, until, patients FROM base.watermarks WHERE source = ? AND type = ? ORDER BY ALL",
-                [source, kind],
-            )
-        ]
+        return Holdings(self.database, source).marks(kind)
 
     def referred(self, source: str, kind: str) -> list[str]:
         """Return the ids of Medications or Specimens that current resources refer to for their meaning."""
-        return [
-            id_
-            for (id_,) in self.database.rows(
-                "SELECT DISTINCT target FROM base.dependencies WHERE source = ? AND target_type = ? ORDER BY ALL",
-                [source, kind],
-            )
-        ]
+        return Holdings(self.database, source).referred(kind)
 
     def replacements(self, source: str) -> list[tuple[str, str]]:
         """Return (Patient, the one that replaces it) as the current Patients of a source say it."""
         prefix = f"{source}:" if len(self._sources) > 1 else ""
-        return [
-            (id_, survivor.removeprefix(prefix))
-            for id_, survivor in self.database.rows(
-                "SELECT resource_id, mapped_replaced_by FROM base.subjects"
-                " WHERE source = ? AND mapped_replaced_by IS NOT NULL ORDER BY ALL",
-                [source],
-            )
-        ]
-
-    def referenced_but_missing(self, source: str, kind: str) -> list[str]:
-        """Return the ids of Medications or Specimens that resources refer to and that were never asked for."""
-        return missing(self.database, source, kind)
+        return Holdings(self.database, source, prefix).replacements()
 
     def status(self, runs: int = 10) -> Status:
         """Return what an operator asks: runs, watermarks, what is there, what is wrong."""

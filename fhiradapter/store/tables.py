@@ -35,7 +35,8 @@ RESOURCES = f"""{KEY}, patient VARCHAR,
 
 TABLES = {
     "resources": RESOURCES,
-    "versions": f"{KEY}, version_id VARCHAR, last_updated TIMESTAMPTZ, content VARCHAR, file VARCHAR, line INTEGER",
+    "versions": f"""{KEY}, version_id VARCHAR, last_updated TIMESTAMPTZ, content VARCHAR,
+        file VARCHAR, line INTEGER""",
     "members": f"{KEY}, member VARCHAR, panel VARCHAR",
     "dependencies": f"{KEY}, target_type VARCHAR, target VARCHAR",
     "lookups": f"{KEY}, text BLOB",
@@ -45,11 +46,12 @@ TABLES = {
         new BIGINT, changed BIGINT, removed BIGINT""",
     "units": """run_id VARCHAR, source VARCHAR, type VARCHAR, name VARCHAR, feed VARCHAR, shard VARCHAR,
         since VARCHAR, until VARCHAR, state VARCHAR, reason VARCHAR, status INTEGER, received BIGINT""",
-    "failures": """source VARCHAR, type VARCHAR, name VARCHAR, feed VARCHAR, shard VARCHAR, patients VARCHAR[],
-        since VARCHAR, until VARCHAR, reason VARCHAR, status INTEGER, first_run VARCHAR, last_run VARCHAR""",
+    "failures": """source VARCHAR, type VARCHAR, name VARCHAR, feed VARCHAR, shard VARCHAR,
+        patients VARCHAR[], since VARCHAR, until VARCHAR, reason VARCHAR, status INTEGER,
+        first_run VARCHAR, last_run VARCHAR""",
     "watermarks": "source VARCHAR, type VARCHAR, shard VARCHAR, until VARCHAR, patients VARCHAR[]",
     "warnings": "run_id VARCHAR, source VARCHAR, type VARCHAR, unit VARCHAR, code VARCHAR",
-    "received": """run_id VARCHAR, source VARCHAR, type VARCHAR, fate VARCHAR, reason VARCHAR, count BIGINT""",
+    "received": "run_id VARCHAR, source VARCHAR, type VARCHAR, fate VARCHAR, reason VARCHAR, count BIGINT",
 }
 
 # A resource whose newest version cannot be read was received twice: as that version and as the one shown.
@@ -57,9 +59,9 @@ TABLES = {
 ACCOUNTS = """
 CREATE VIEW accounts AS
 WITH aside AS (
-    SELECT DISTINCT source, source_file, source_line, set_aside FROM base.measurements WHERE set_aside IS NOT NULL
+    SELECT source, source_file, source_line, set_aside FROM base.measurements WHERE set_aside IS NOT NULL
     UNION
-    SELECT DISTINCT source, source_file, source_line, set_aside FROM base.exposures WHERE set_aside IS NOT NULL
+    SELECT source, source_file, source_line, set_aside FROM base.exposures WHERE set_aside IS NOT NULL
 ), received AS (
     SELECT source, resource_type, fate, reason, file, line FROM base.resources
     WHERE state NOT IN ('deleted', 'gone')

@@ -10,8 +10,8 @@ from fhiradapter.store.heads import instant
 from fhiradapter.store.resources import INSTANT
 from fhiradapter.store.rows import take_out
 
-# What is deleted stays so; what is hidden may be found to be deleted. A deletion that is older than the version
-# in the store was undone before that one was read.
+# What is deleted stays so; what is hidden may be found to be deleted. A deletion that is older than the
+# version in the store was undone before that one was read.
 EFFECTIVE = """
 SELECT t.seq, t.source, t.resource_type, t.resource_id, t.state, t.state_at, r.resource_id IS NULL AS unknown
 FROM tombstones t LEFT JOIN base.resources r
@@ -42,9 +42,9 @@ FROM effective WHERE unknown"""
 def bury(
     database: Database, tombstones: Sequence[tuple[str, Tombstone]], run_id: str, number: int
 ) -> tuple[list[int], list[tuple[str, str, str]]]:
-    """Apply tombstones, each with its source; return the places of those that changed something, and what they removed.
+    """Apply tombstones, each with its source, of which the last of a resource counts.
 
-    The last tombstone of a resource counts.
+    Return the places of those that changed something, and what they removed.
     """
     last = {(source, one.type, one.id): place for place, (source, one) in enumerate(tombstones)}
     chosen = sorted(last.values())

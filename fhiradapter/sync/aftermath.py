@@ -7,12 +7,15 @@ import msgspec
 
 from fhiradapter.api import analyse
 from fhiradapter.reports.registry import write_report
+from fhiradapter.results import Snapshot
 from fhiradapter.settings import Study
+from fhiradapter.store.ledger import Run
 from fhiradapter.store.place import Place
 from fhiradapter.store.snapshot import published_name, read_snapshot
 from fhiradapter.store.status import Status, read_status
 from fhiradapter.sync.metrics import write_metrics
 from fhiradapter.sync.running import SyncRun
+from fhiradapter.sync.shards import BESIDE
 
 RECORD = "analysis.json"
 
@@ -59,7 +62,9 @@ def follow_up(study: Study, made: SyncRun) -> dict[str, Path]:
     out = study.folder / study.sync.out
     out.mkdir(parents=True, exist_ok=True)
     name = published_name(Place(made.store))
-    results = analyse(read_snapshot(made.store), study)
+    results = msgspec.structs.replace(
+        analyse(read_snapshot(made.store), study), snapshot=covered(read_status(made.store), made.run)
+    )
     (out / "results.json").write_bytes(results.to_json())
     files["results"] = out / "results.json"
     if "report" in study.sync.then:
@@ -67,6 +72,22 @@ def follow_up(study: Study, made: SyncRun) -> dict[str, Path]:
     record = Record(name or "", made.run.run_id, datetime.now(UTC))
     (out / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
     return files
+
+
+def covered(status: Status, run: Run) -> Snapshot:
+    """Return what the store covers after a run: up to when each type was read; a type may have several marks."""
+    until: dict[str, str | None] = {kind: None for kind in sorted(status.resources)}
+    for mark in status.watermarks:
+        if BESIDE not in mark.shard:
+            until[mark.type] = min(mark.until, until.get(mark.type) or mark.until)
+    ended = run.ended_at or run.started_at
+    return Snapshot(
+        run=run.run_id,
+        ended=ended.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        complete=run.outcome == "complete",
+        read_up_to=until,
+        failed_units=len(status.failed),
+    )
 
 
 def since_analysis(study: Study, status: Status) -> Since:

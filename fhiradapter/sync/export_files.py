@@ -3,28 +3,20 @@
 import hashlib
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
-
-import msgspec
+from typing import Any, Protocol
 
 from fhiradapter.errors import RefusedAnswerError
 from fhiradapter.fhir.bodies import MAGIC, decoded
-from fhiradapter.fhir.datatypes import Element
-from fhiradapter.fhir.decoding import BOM, DEEP_ENDS, depth
 from fhiradapter.fhir.fetching import Reply
 from fhiradapter.fhir.manifests import ManifestFile
-from fhiradapter.fhir.pages import DEEPEST
 from fhiradapter.reasons import Reason
-from fhiradapter.sync.export_states import Landed, Slice
+from fhiradapter.sync.export_lines import Lines
+from fhiradapter.sync.export_states import Landed
 
-LONGEST_LINE = 32 << 20  # bytes; past it a file is no NDJSON, or its resource none that a study can use
-SLICE = 32 << 20  # bytes of lines that are committed together
 LARGEST = 1 << 36  # bytes of one file after decompression
-WORTH_CHECKING = 1 << 18  # bytes gathered before they are checked: each check has a cost of its own
 PART = ".part"
 PRIVATE_FILE = 0o600
 WHAT = "$export file"
@@ -66,82 +58,6 @@ class ExportServer(Protocol):
 
 class Ended(Exception):  # noqa: N818 - it is no error
     """Another thread has ended the export."""
-
-
-class Head(Element):
-    """All that is read of a line."""
-
-    resource_type: str
-
-
-_heads = msgspec.json.Decoder(Head)
-
-
-class Lines:
-    """Checks lines as they come: each is one JSON object, of the declared type."""
-
-    def __init__(self, kind: str | None) -> None:
-        self.kind = kind
-        self.count = 0
-        self.types: Counter[str] = Counter()
-        self.slices: list[Slice] = []
-        self._size = 0
-        self._begun = 0
-        self._pending: list[bytes] = []
-        self._waiting = 0
-
-    def take(self, chunk: bytes) -> None:
-        """Check the next bytes of the file. Raises RefusedAnswerError for a line that breaks a rule."""
-        if self._waiting + len(chunk) < WORTH_CHECKING:
-            self._pending.append(chunk)
-            self._waiting += len(chunk)
-            return
-        content = b"".join((*self._pending, chunk))
-        cut = content.rfind(b"\n") + 1
-        rest = content[cut:]
-        if len(rest) > LONGEST_LINE:
-            _refuse(Reason.BODY_TOO_LARGE)
-        if cut:
-            self._check(content[:cut])
-        self._pending, self._waiting = [rest], len(rest)
-
-    def finish(self) -> None:
-        """Check what is left; a last line needs no line break."""
-        content = b"".join(self._pending)
-        if content.strip():
-            self._check(content, is_last=True)
-        else:
-            self._size += len(content)
-        self._close_slice()
-
-    def _check(self, content: bytes, *, is_last: bool = False) -> None:
-        if not self._size:
-            content = b" " * len(BOM) + content[len(BOM) :] if content.startswith(BOM) else content
-        _refuse_what_is_no_text(content)
-        try:
-            heads = _heads.decode_lines(content)
-            if not _is_line_by_line(content, len(heads)):
-                for line in content.split(b"\n"):
-                    if line.strip():
-                        _heads.decode(line)
-        except msgspec.ValidationError:
-            _refuse(Reason.NOT_FHIR)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            is_cut = is_last and "truncated" in str(error) and not content.endswith(b"\n")
-            _refuse(Reason.TRUNCATED_JSON if is_cut else Reason.MALFORMED_JSON)
-        kinds = Counter([head.resource_type for head in heads])
-        if self.kind is not None and kinds.keys() - {self.kind}:
-            _refuse(Reason.NOT_ASKED_FOR)
-        self.types.update(kinds)
-        self.count += len(heads)
-        self._size += len(content)
-        if self._size - self._begun >= SLICE:
-            self._close_slice()
-
-    def _close_slice(self) -> None:
-        if self._size > self._begun:
-            self.slices.append(Slice(self._begun, self._size))
-            self._begun = self._size
 
 
 def land(
@@ -216,33 +132,3 @@ def _plain(chunks: Iterator[bytes]) -> Iterable[bytes]:
 def _chained(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from chunks
-
-
-def _refuse_what_is_no_text(content: bytes) -> None:
-    if not content.isascii():
-        try:
-            content.decode()
-        except UnicodeDecodeError:
-            _refuse(Reason.INVALID_ENCODING)
-    if any(end in content for end in DEEP_ENDS) and depth(content) > DEEPEST:
-        _refuse(Reason.TOO_DEEP)
-
-
-def _is_line_by_line(content: bytes, count: int) -> bool:
-    """Return True when each line is surely one object, which is so for what servers write.
-
-    The decoder reads objects, wherever the lines end. No line break can stand between } and { inside of one,
-    so when all of them do, there is an object on each line; as many objects as lines then is one on each.
-    """
-    if not content.startswith(b"{"):
-        return False
-    breaks = content.count(b"}\n{")
-    return (
-        content.endswith(b"}\n" if breaks < content.count(b"\n") else b"}")
-        and count == breaks + 1
-        and (content.count(b"\n") - content.endswith(b"\n") == breaks)
-    )
-
-
-def _refuse(reason: Reason) -> NoReturn:
-    raise RefusedAnswerError(f"{WHAT}: breaks a rule: {reason}", reason=reason)

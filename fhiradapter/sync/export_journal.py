@@ -15,6 +15,7 @@ SUFFIX = ".json"
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     export: Export | None = None
     landed: Landed | None = None
+    ask_again: str | None = None
 
 
 _lines = msgspec.json.Decoder(_Line)
@@ -25,10 +26,15 @@ class ExportJournals:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._opened: set[str] = set()
 
     def save(self, export: Export) -> None:
         """Keep a state; it is on the disk when this returns."""
         self._append(export.id, _Line(export=export), sync=True)
+
+    def pause(self, export: Export) -> None:
+        """Keep when the server may be asked again; a week of polling makes many such lines."""
+        self._append(export.id, _Line(ask_again=export.ask_again), sync=False)
 
     def land(self, export: Export, landed: Landed) -> None:
         """Keep that a file is here."""
@@ -45,12 +51,13 @@ class ExportJournals:
 
     def _append(self, name: str, line: _Line, *, sync: bool) -> None:
         path = self.folder / f"{name}{SUFFIX}"
-        is_new = not path.exists()
-        if is_new:
+        is_first = name not in self._opened
+        if is_first:
             self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
         try:
-            _drop_what_was_cut(handle)
+            if is_first:
+                _drop_what_was_cut(handle)
             content = msgspec.json.encode(line) + b"\n"
             while content:
                 content = content[os.write(handle, content) :]
@@ -58,8 +65,9 @@ class ExportJournals:
                 os.fsync(handle)
         finally:
             os.close(handle)
-        if is_new:
+        if is_first:
             _sync_folder(self.folder)
+            self._opened.add(name)
 
 
 def _read(path: Path) -> Kept | None:
@@ -74,6 +82,8 @@ def _read(path: Path) -> Kept | None:
             if export is not None and line.export.generation != export.generation:
                 landed = {}
             export = line.export
+        if line.ask_again is not None and export is not None:
+            export = msgspec.structs.replace(export, ask_again=line.ask_again)
         if line.landed is not None:
             landed[line.landed.number] = line.landed
     if export is None:

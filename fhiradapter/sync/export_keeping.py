@@ -62,7 +62,7 @@ class Keeper:
         """Let the next question wait; long waits are kept to after a restart too."""
         self.export = msgspec.structs.replace(self.export, ask_again=self.time(seconds))
         if seconds >= WORTH_KEEPING:
-            self._ledger.save(self.export)
+            self._ledger.pause(self.export)
 
     def wait(self) -> None:
         """Wait until the server may be asked again.
@@ -74,7 +74,7 @@ class Keeper:
             return
         at = min(datetime.fromisoformat(self.export.ask_again), self._ends())
         if self._gives_up is not None and at > self._gives_up:
-            self._ledger.save(self.export)
+            self._ledger.pause(self.export)
             raise Later
         seconds = (at - self.now()).total_seconds()
         if seconds > 0:

@@ -1,14 +1,43 @@
-"""Export plans: the exports that a run needs, so that each Patient's history is read once, and then changes."""
+"""Export plans: the exports a run needs: each Patient's history once, and changes after it."""
 
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from fhiradapter.fhir.bulk import ExportRequest
+from fhiradapter.connection import Server
+from fhiradapter.fhir.bulk import ExportRequest, Offers, level_for
 from fhiradapter.fhir.instants import SECOND, instant, written
 from fhiradapter.sync.export_states import Order
 from fhiradapter.sync.known import Mark
 from fhiradapter.sync.shards import ALL, BESIDE, shard_of
+
+
+def request_of(
+    settings: Server, types: Sequence[str], offers: Offers, *, patients: Sequence[str] = ()
+) -> ExportRequest | None:
+    """Return the first export that the settings ask for; null when the server offers no fitting level.
+
+    `patients` are the cohort's when it is neither a Group nor everybody: they are named in the request.
+    """
+    group, export = settings.cohort.group, settings.export
+    if export.level is not None:
+        level = export.level if not offers.levels or export.level in offers.levels else None
+    else:
+        level = level_for(offers, group=group)
+        # A whole system cannot be asked for some Patients.
+        level = None if level == "system" and patients else level
+    if level is None or (level == "group" and group is None):
+        return None
+    return ExportRequest(
+        level=level,
+        types=tuple(types),
+        group=group if level == "group" else None,
+        patients=tuple(patients) if level != "group" else (),
+        type_filters=tuple(export.type_filters),
+        elements=tuple(export.elements),
+        associated=tuple(export.associated_data),
+        output_format=export.output_format,
+    )
 
 
 def orders(

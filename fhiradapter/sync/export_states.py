@@ -91,6 +91,10 @@ class ExportLedger(Protocol):
         """Keep a state; it is on the disk when this returns."""
         ...
 
+    def pause(self, export: Export) -> None:
+        """Keep when the server may be asked again, and nothing else of a state."""
+        ...
+
     def land(self, export: Export, landed: Landed) -> None:
         """Keep that a file is here; when this is lost with the machine's power, it is downloaded again."""
         ...

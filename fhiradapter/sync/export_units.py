@@ -16,6 +16,7 @@ from fhiradapter.fhir.units import Failure, Fetched, Tombstone, Unit
 from fhiradapter.reasons import Reason
 from fhiradapter.sync.export_states import Export, Flaw, Landed, Slice
 from fhiradapter.sync.naming import named
+from fhiradapter.sync.subjects import patient_of
 
 AT_ONCE = 64 << 20  # bytes in one unit, which is about what one commit takes
 READ_AT_ONCE = 1 << 20
@@ -69,13 +70,22 @@ class Entries:
 
     kind: str
     places: tuple[Place, ...]
+    patients: frozenset[str] = frozenset()
+    """Whose resources were asked for; empty: everybody's."""
 
     def __iter__(self) -> Iterator[Entry]:
         for place in self.places:
             for line in lines_of(place.path, place.slice):
+                if self.patients and _is_strangers(line, self.patients):
+                    continue
                 entry = _entry(line, self.kind)
                 if not place.mixed or entry.type == self.kind:
                     yield entry
+
+    def has_strangers(self) -> bool:
+        """Return True when a server that was asked for some Patients sent others' resources as well."""
+        lines = (line for place in self.places for line in lines_of(place.path, place.slice))
+        return bool(self.patients) and any(_is_strangers(line, self.patients) for line in lines)
 
 
 def units(export: Export, landed: Mapping[int, Landed], folder: Path) -> Iterator[Fetched]:
@@ -105,6 +115,7 @@ def units(export: Export, landed: Mapping[int, Landed], folder: Path) -> Iterato
             yield Fetched(unit, warnings=warnings, failure=Failure(Reason(flaw.reason), flaw.status))
             warnings = ()
             continue
+        asked = frozenset(export.request.patients)
         *parts, last = _parts(
             [
                 Place(folder / name_of(n), slice_, file.type is None)
@@ -114,9 +125,13 @@ def units(export: Export, landed: Mapping[int, Landed], folder: Path) -> Iterato
             ]
         )
         for number, places in enumerate(parts, 1):
-            yield Fetched(unit._replace(name=f"{unit.name}/{number}"), Entries(kind, places))
-        told = warnings if mine or export.request.since is not None else (*warnings, str(Reason.NO_FILE))
-        yield Fetched(unit, Entries(kind, last), tuple(graves.get(kind, ())), export.watermark, told)
+            yield Fetched(unit._replace(name=f"{unit.name}/{number}"), Entries(kind, places, asked))
+        if not mine and export.request.since is None:
+            warnings = (*warnings, str(Reason.NO_FILE))
+        if any(Entries(kind, places, asked).has_strangers() for places in (*parts, last)):
+            warnings = (*warnings, str(Reason.FILTER_IGNORED))
+        deleted = tuple(graves.get(kind, ()))
+        yield Fetched(unit, Entries(kind, last, asked), deleted, export.watermark, warnings)
         warnings = ()
 
 
@@ -188,6 +203,11 @@ def _entry(line: bytes, kind: str) -> Entry:
     meta = head.meta or _Version()
     subsetted = any(tag.code == "SUBSETTED" for tag in meta.tag or ())
     return Entry(head.resource_type, head.id or "", meta.version_id, meta.last_updated, line, subsetted)
+
+
+def _is_strangers(line: bytes, patients: frozenset[str]) -> bool:
+    patient = patient_of(line)
+    return patient is not None and patient not in patients
 
 
 def _type_of(line: bytes) -> str | None:

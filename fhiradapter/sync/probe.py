@@ -1,7 +1,6 @@
 """The probe: how each type of a server can be read, learnt by trying rather than from what it says."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
@@ -11,14 +10,15 @@ from fhiradapter.fhir.instants import instant
 from fhiradapter.fhir.pages import Page
 from fhiradapter.fhir.rest import Parameters, Rest
 from fhiradapter.reasons import Reason
+from fhiradapter.sync.abilities import Ability, Kept, are_ordered, as_asked_for, as_the_others
 from fhiradapter.sync.queries import about
 from fhiradapter.sync.subjects import patient_of
 
-Kept = Literal["updated", "reread", "bulk"]
 FUTURE = "2999-01-01T00:00:00.000Z"
 NOBODY = "fhiradapter-nobody"  # an id that no server has
 SAMPLES = 5
 PAGE_SIZES = (500, 250, 100, 50, 20, 10)  # tried where larger ones are refused
+ASKED = 2  # times before a refusal is believed: a proxy's bad minute must not decide how a week is read
 BROKEN = frozenset({500, 501})  # some servers answer so to a parameter that they do not know
 UNTRIED: Offer = Offer(frozenset(), frozenset())
 SUBJECTS = ("patient", "subject", "individual")  # AdverseEvent has `subject`, ResearchSubject `individual`
@@ -40,36 +40,6 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Ability(msgspec.Struct, frozen=True):
-    """How one type of a server is read; msgspec can write and read it as JSON."""
-
-    feed: Kept | None
-    """Null: it cannot be read, for the reason of `refused`."""
-    why: tuple[str, ...]
-    """The findings, in words."""
-    patient: str | None = None
-    """The parameter that asks for one Patient's resources."""
-    several: bool = False
-    """Whether it takes a list of Patients."""
-    everything: bool = False
-    """Whether a search needs no Patient."""
-    ordered: bool = False
-    """Whether `_sort=_lastUpdated` is obeyed."""
-    tied: bool = False
-    """True when all resources had one time, so that no order could be seen."""
-    history: bool = False
-    counts: bool = False
-    updates: bool = False
-    """Whether `_lastUpdated` is obeyed."""
-    categories: tuple[str, ...] = ()
-    page_size: int | None = None
-    """The largest one that is not refused, where the usual one is."""
-    refused: Reason | None = None
-    refused_status: int | None = None
-    proven: bool = True
-    """False when the type was empty, so that its abilities are taken from the server's other types."""
-
-
 def probe(
     rest: Rest,
     capabilities: Capabilities,
@@ -89,39 +59,13 @@ def probe(
     proven = [ability for ability in found.values() if ability.proven and ability.refused is None]
     for kind, ability in found.items():
         if not ability.proven and ability.feed == "reread" and ability.everything:
-            found[kind] = _as_the_others(ability, proven)
+            found[kind] = as_the_others(ability, proven)
         elif ability.tied:
-            found[kind] = msgspec.structs.replace(ability, ordered=_are_ordered(proven))
+            found[kind] = msgspec.structs.replace(ability, ordered=are_ordered(proven))
         wanted = (overruled or {}).get(kind)
         if wanted is not None and ability.refused is None:
-            found[kind] = _overruled(found[kind], wanted)
+            found[kind] = as_asked_for(found[kind], wanted)
     return found
-
-
-def _as_the_others(ability: Ability, proven: Sequence[Ability]) -> Ability:
-    """Take an empty type, which shows nothing, to be like the others where all of them are alike."""
-    if not proven or not all(other.updates for other in proven):
-        return ability
-    return msgspec.structs.replace(
-        ability,
-        feed="updated",
-        updates=True,
-        ordered=_are_ordered(proven),
-        several=ability.patient is not None and all(other.several for other in proven if other.patient),
-        why=(*ability.why, "the server's other types obey _lastUpdated"),
-    )
-
-
-def _are_ordered(proven: Sequence[Ability]) -> bool:
-    """Return True where the order was obeyed in each type that shows one."""
-    return all(other.ordered or other.tied for other in proven) and any(other.ordered for other in proven)
-
-
-def _overruled(ability: Ability, wanted: Kept) -> Ability:
-    why = (*ability.why, f"the settings ask for {wanted}")
-    if wanted == "updated":
-        return msgspec.structs.replace(ability, feed=wanted, updates=True, why=why)
-    return msgspec.structs.replace(ability, feed=wanted, why=why)
 
 
 class _Probe:
@@ -176,13 +120,16 @@ class _Probe:
 
     def _rows(self, parameters: Parameters, *, count: int = 2) -> Page | None:
         """Return a page, or null when the server refuses the search."""
-        try:
-            return self.rest.search(self.kind, parameters, count=count, strict=True)
-        except ServerError as error:
-            if isinstance(error, TransientServerError) and error.status not in BROKEN:
-                raise
-            self.refusal = error
-            return None
+        refusal: ServerError | None = None
+        for _ in range(ASKED):
+            try:
+                return self.rest.search(self.kind, parameters, count=count, strict=True)
+            except ServerError as error:
+                if isinstance(error, TransientServerError) and error.status not in BROKEN:
+                    raise
+                refusal = error
+        self.refusal = refusal
+        return None
 
     def _category(self, categories: tuple[str, ...]) -> Parameters:
         return (("category", categories[0]),) if categories else ()
@@ -306,14 +253,18 @@ class _Probe:
     def _has_history(self) -> bool:
         if self.offer.interactions and "history-type" not in self.offer.interactions:
             return False
-        try:
-            next(self.rest.pages(self.kind, (("_since", FUTURE),), count=1, history=True), None)
-        except ServerError:
-            return False
-        return True
+        for _ in range(ASKED):
+            try:
+                next(self.rest.pages(self.kind, (("_since", FUTURE),), count=1, history=True), None)
+            except ServerError:
+                continue
+            return True
+        return False
 
     def _counts(self, scope: Parameters) -> bool:
-        try:
-            return self.rest.total(self.kind, scope).number is not None
-        except ServerError:
-            return False
+        for _ in range(ASKED):
+            try:
+                return self.rest.total(self.kind, scope).number is not None
+            except ServerError:
+                continue
+        return False

@@ -1,7 +1,7 @@
 """A reading: all that a unit's function is given beside the unit."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fhiradapter.errors import RefusedAnswerError
 from fhiradapter.fhir.instants import instant
@@ -9,8 +9,8 @@ from fhiradapter.fhir.pages import Entry
 from fhiradapter.fhir.rest import Parameters, Rest
 from fhiradapter.fhir.units import Fetched, Unit
 from fhiradapter.reasons import Reason
+from fhiradapter.sync.abilities import Ability
 from fhiradapter.sync.known import Known
-from fhiradapter.sync.probe import Ability
 from fhiradapter.sync.queries import Query, about, by_id, portions
 from fhiradapter.sync.stable import read_stable
 from fhiradapter.sync.subjects import patient_of
@@ -29,7 +29,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         sizes = {kind: one.page_size for kind, one in self.abilities.items() if one.page_size is not None}
-        object.__setattr__(self, "rest", replace(self.rest, sizes=sizes))
+        object.__setattr__(self, "rest", self.rest.with_sizes(sizes))
 
     def ability(self, unit: Unit) -> Ability:
         """Return how a unit's type is read."""

@@ -29,8 +29,10 @@ from fhiradapter.sync.fetching import fetch
 from fhiradapter.sync.held import StoreKnown
 from fhiradapter.sync.logs import say
 from fhiradapter.sync.mapping import StudyMapper
-from fhiradapter.sync.planning import STAGES, Plan, Probed, plan
+from fhiradapter.sync.planning import plan
+from fhiradapter.sync.plans import Plan, Probed
 from fhiradapter.sync.reading import Reading
+from fhiradapter.sync.stages import STAGES
 
 ENTRIES_AT_ONCE = 20_000  # of one commit; a commit costs some hundredths of a second besides its rows
 TOLD = (AuthenticationError, ServerError)  # what one server does must not keep others from being read

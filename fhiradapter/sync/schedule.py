@@ -5,12 +5,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Protocol
 
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from fhiradapter.errors import UsageError
 
@@ -26,6 +26,19 @@ class Trigger(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Interval:
+    """Says: now, and from then on at whole steps."""
+
+    step: timedelta
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        """Return the first step after the last one that is not over."""
+        if previous is None:
+            return now
+        return previous + max(1, -((previous - now) // self.step)) * self.step
+
+
 def every(text: str) -> Trigger:
     """Return the trigger of an interval such as 15m, 6h or 1d; the first time is now.
 
@@ -37,9 +50,7 @@ def every(text: str) -> Trigger:
     found = EVERY.match(text)
     if not found or not int(found[1]):
         raise UsageError(f"--every {text}: write a number and s, m, h or d, such as 15m")
-    seconds = timedelta(**{UNITS[found[2]]: int(found[1])}).total_seconds()
-    trigger: Trigger = IntervalTrigger(seconds=int(seconds), start_date=datetime.now(UTC), timezone=UTC)
-    return trigger
+    return Interval(timedelta(**{UNITS[found[2]]: int(found[1])}))
 
 
 def cron(text: str, zone: str = "UTC") -> Trigger:
@@ -66,12 +77,12 @@ def repeat(
     while not stopping.is_set():
         now = clock()
         due = trigger.get_next_fire_time(previous, now)
-        while due is not None and previous is not None and due <= previous:
+        while due is not None and due < now:
             due = trigger.get_next_fire_time(due, now)
-        if due is None or stopping.wait(max((due - now).total_seconds(), 0)):
+        if due is None or stopping.wait((due - now).total_seconds()):
             break
         work()
-        previous, count = max(due, clock()), count + 1
+        previous, count = due, count + 1
     return count
 
 

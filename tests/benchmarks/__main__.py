@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import mapping, mixed_model
+from tests.benchmarks import analysis, mapping, mixed_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TARGETS = {
@@ -20,6 +20,8 @@ TARGETS = {
     "mixed model, 10,000 subjects x 10 visits: times faster than statsmodels": "at least 50",
     "mixed model, 100,000 subjects x 20 visits: seconds": "under 10",
     "mixed model, 100,000 subjects x 20 visits: peak, GB": "under 2",
+    "analysis, 100,000 subjects x 20 visits: scores to safety, CPU seconds": "under 15",
+    "analysis, 100,000 subjects x 20 visits: scores to safety, peak, GB": "under 3",
 }
 
 
@@ -40,6 +42,8 @@ def measure(*, quick: bool) -> dict[str, float]:
         large = mixed_model.large_in_a_process(100_000, 20)
         figures["mixed model, 100,000 subjects x 20 visits: seconds"] = large["seconds"]
         figures["mixed model, 100,000 subjects x 20 visits: peak, GB"] = large["peak_gigabytes"]
+        for name, value in analysis.analysis_in_a_process(100_000, 20).items():
+            figures[f"analysis, 100,000 subjects x 20 visits: {name}"] = value
     return figures
 
 

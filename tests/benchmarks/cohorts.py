@@ -36,9 +36,7 @@ STUDY = {
     "treatment": {
         "concept": "ck0801",
         "dose_cells": 100e6,
-        "schedule": [
-            {"count": INFUSIONS, "every": "week", "interval": 4, "early_days": 7, "late_days": 7}
-        ],
+        "schedule": [{"count": INFUSIONS, "every": "week", "interval": 4, "early_days": 7, "late_days": 7}],
     },
     "biomarkers": {"concepts": ["nfl_serum_plasma"]},
 }
@@ -53,8 +51,8 @@ def synthetic_cohort(subjects: int, visits: int = VISITS) -> Cohort:
     """Return a cohort of whole tables.
 
     Everyone has `visits` totals of the ALSFRS-R, slow vital capacity at ten visits, laboratory values with
-    limits of normal, neurofilament light at five visits and ten infusions; one in five has the twelve items at
-    five visits, every second an adverse event, one in ten a death after the last visit.
+    limits of normal, neurofilament light at five visits and ten infusions; one in five has the twelve items
+    at five visits, every second an adverse event, one in ten a death after the last visit.
     """
     random = np.random.default_rng(SEED)
     names = pa.array([f"S{number:07d}" for number in range(subjects)])
@@ -120,9 +118,7 @@ def _measurements(
     tables = [rows(who, visit, "alsfrs_r_total", points, kind="score", unit="{score}")]
     who, visit = _grid(count, CAPACITY_VISITS)
     capacity = np.clip(2 * on_course(who, visit) + random.normal(0, 4, len(who)), 5, 150)
-    tables.append(
-        rows(who, visit * 2, "svc_percent_predicted", capacity, kind="vital_capacity", unit="%")
-    )
+    tables.append(rows(who, visit * 2, "svc_percent_predicted", capacity, kind="vital_capacity", unit="%"))
     who, visit = _grid(count // ITEM_SHARE, ITEM_VISITS)
     answers = np.clip(
         np.round(on_course(who, visit)[:, None] / 12 + random.normal(0, 0.6, (len(who), 12))), 0, 4

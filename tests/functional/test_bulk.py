@@ -1,4 +1,4 @@
-"""Bulk exports: each trap of real servers ends as the rules say, and no interruption begins a second export."""
+"""Bulk exports: each trap of real servers ends as the rules say, and no kill begins a second export."""
 
 import hashlib
 import json
@@ -33,9 +33,9 @@ from fhiradapter.reasons import Reason
 from fhiradapter.store.bulk_ndjson import write_bulk
 from fhiradapter.sync.bulk_log import BulkLog
 from fhiradapter.sync.export_downloads import Told
-from fhiradapter.sync.export_files import Lines
 from fhiradapter.sync.export_journal import ExportJournals
-from fhiradapter.sync.export_plans import orders
+from fhiradapter.sync.export_lines import Lines
+from fhiradapter.sync.export_plans import orders, request_of
 from fhiradapter.sync.export_runs import Ran, run_exports
 from fhiradapter.sync.export_states import STEPS, Export, ExportLedger, Kept, Landed, Order
 from fhiradapter.sync.exports import Exports
@@ -171,7 +171,7 @@ def everything(client: Client) -> dict[tuple[str, str], bytes]:
 
 
 def test_an_export_brings_everything_and_is_deleted(clock: FakeClock, tmp_path: Path) -> None:
-    """One kick-off with one list of types; all resources byte by byte; the job deleted; nothing left landed."""
+    """One kick-off with one list of types; all resources byte by byte; job deleted; nothing left landed."""
     with serving(clock, tmp_path) as client:
         store = Collected()
         ran = client.run(store)
@@ -219,8 +219,9 @@ def test_the_state_files_are_their_owners_alone(clock: FakeClock, tmp_path: Path
 
         class Looking(Collected):
             def __call__(self, fetched: Fetched) -> None:
-                for path in client.folder.rglob("*"):
-                    seen.append((path.is_dir(), stat.S_IMODE(path.stat().st_mode)))
+                seen.extend(
+                    (path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in client.folder.rglob("*")
+                )
                 super().__call__(fetched)
 
         client.run(Looking())
@@ -541,7 +542,7 @@ def test_what_changes_while_the_job_runs_is_in_the_next_export(
 ) -> None:
     """transactionTime is the job's end, two hours after it took its data: the mark is the kick-off's time.
 
-    With the end less the overlap as the next `_since`, the change of an hour after the kick-off would be lost.
+    With the end less the overlap as `_since`, the change of an hour after the kick-off would be lost.
     """
 
     def change(server: BulkServer) -> None:
@@ -667,7 +668,7 @@ def test_compressed_files_are_read(encoded: str, clock: FakeClock, tmp_path: Pat
         (lambda body: body.replace(b"synthetic", "é".encode("latin-1"), 1), "INVALID_ENCODING"),
         (lambda body: b'{"id":"nothing"}\n' + body, "NOT_FHIR"),
         (
-            lambda body: b'{"resourceType":"Observation","x":' + b"[" * 600 + b"]" * 600 + b"}\n" + body,
+            lambda body: b'{"resourceType":"Observation","x":' + b"[" * 5_000 + b"]" * 5_000 + b"}\n" + body,
             "TOO_DEEP",
         ),
     ],
@@ -729,7 +730,7 @@ def test_lines_are_judged_the_same_however_they_arrive() -> None:
 def test_expired_files_are_asked_for_again_by_a_new_manifest(
     status: int, clock: FakeClock, tmp_path: Path
 ) -> None:
-    """After four files all URLs expire: the manifest is asked again, and only the other five files with it."""
+    """After four files all URLs expire: the manifest is asked again, then only the other five files."""
     with serving(clock, tmp_path, expire_after=4, expired_status=status) as client:
         store = Collected()
         client.run(store)
@@ -740,7 +741,7 @@ def test_expired_files_are_asked_for_again_by_a_new_manifest(
 
 
 def test_files_that_stay_away_fail_their_types(clock: FakeClock, tmp_path: Path) -> None:
-    """Three new manifests without them, or an export that is forgotten: NO_FILE, and another one next time."""
+    """Three new manifests in vain, or an export that is forgotten: NO_FILE, and another one next time."""
     for trap in ({"forever": True}, {"forgets": True}):
         with serving(clock, tmp_path / str(trap), count=50, expire_after=1, **trap) as client:
             (tmp_path / str(trap)).mkdir()
@@ -949,6 +950,10 @@ class Dying:
         self.ledger.save(export)
         self.count(export.step)
 
+    def pause(self, export: Export) -> None:
+        self.ledger.pause(export)
+        self.count("pause")
+
     def land(self, export: Export, landed: Landed) -> None:
         self.ledger.land(export, landed)
         self.count("landed")
@@ -963,7 +968,7 @@ class Dying:
 
 
 def test_a_kill_after_any_stored_state_is_gone_on_from(clock: FakeClock, tmp_path: Path) -> None:
-    """In each of the 7 states, and after each landed file: the same result, one kick-off, one job left over."""
+    """In each of the 7 states, and after each landed file: the same result, one kick-off, no job left."""
     killed_in: dict[str, int] = {}
     kick_offs = jobs = kills = 0
     for after in range(1, 100):
@@ -1048,6 +1053,7 @@ def test_a_journal_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path: Path
     assert journals.load() == [
         Kept(export, {3: Landed(number=3, sha256="x", bytes=1, lines=1, types={"Patient": 1})})
     ]
+    journals = ExportJournals(tmp_path)
     journals.land(export, Landed(number=4))
     assert sorted(journals.load()[0].landed) == [3, 4]
     path.write_bytes(b'{"half\n' + path.read_bytes())
@@ -1077,7 +1083,7 @@ def test_a_second_export_is_not_begun_beside_another(clock: FakeClock, tmp_path:
 
 
 def test_new_members_of_a_group_get_their_history(clock: FakeClock, tmp_path: Path) -> None:
-    """One of the first export's Patients less, one new: an export of the new one alone and in full, then changes."""
+    """One Patient less and one new: an export of the new one alone and in full, then the changes."""
     with serving(clock, tmp_path, count=21) as client:
         request = ExportRequest(level="group", group="g1", types=("Patient", "Observation"))
         store = Collected()
@@ -1119,6 +1125,41 @@ def test_where_patients_cannot_be_named_their_history_is_read_by_searches(
         assert read == [(("p5",), ("Patient", "Observation"))]
         assert not store.failures
         assert (len(client.server.kick_offs), client.server.refused_kick_offs) == (2, 1)
+
+
+def test_what_was_not_asked_for_is_not_taken(clock: FakeClock, tmp_path: Path) -> None:
+    """A server that ignores `patient` sends everybody: only the cohort's resources go on, and it is told."""
+    with serving(clock, tmp_path, ignores_patients=True) as client:
+        store = Collected()
+        request = ExportRequest(level="patient", types=KINDS, patients=("p1",))
+        client.run(store, request=request, members=["p1"])
+        of_p1 = {
+            key: body
+            for key, body in everything(client).items()
+            if key == ("Patient", "p1") or b'"Patient/p1"' in body
+        }
+        assert store.current == of_p1
+        assert 1 < len(of_p1) < len(everything(client))
+        assert store.warnings == {"FILTER_IGNORED"}
+
+
+def test_what_the_settings_ask_for() -> None:
+    """The cohort decides the level unless the settings do; what is not offered is not asked for."""
+    offers = offers_of(json.dumps(statement()).encode())
+    group = Server(cohort={"group": "g"}, export={"type_filters": ["Observation?code=1"], "elements": ["id"]})
+    asked = request_of(group, KINDS, offers)
+    assert asked == ExportRequest(
+        level="group", group="g", types=KINDS, type_filters=("Observation?code=1",), elements=("id",)
+    )
+    assert request_of(Server(), KINDS, offers) == REQUEST
+    assert request_of(Server(export={"level": "system"}), KINDS, offers) == ExportRequest(
+        level="system", types=KINDS
+    )
+    few = request_of(Server(cohort={"patients": ["a"]}), KINDS, offers, patients=["a"])
+    assert few == ExportRequest(level="patient", types=KINDS, patients=("a",))
+    only_system = offers._replace(levels=frozenset({"system"}))
+    assert request_of(Server(cohort={"patients": ["a"]}), KINDS, only_system, patients=["a"]) is None
+    assert request_of(group, KINDS, only_system) is None
 
 
 def test_plans() -> None:
@@ -1185,8 +1226,8 @@ def test_the_log_has_the_published_events_and_nothing_of_anybody(clock: FakeCloc
         assert details["kickoff"]["softwareName"] == "simulator"
         assert details["status_progress"] == {"body": None, "xProgress": "41%", "retryAfter": "5"}
         assert details["manifest_complete"] == {
-            "transactionTime": "2026-11-01T12:00:01.000Z", "totalOutputFileCount": 1, "totalDeletedFileCount": 0,
-            "totalErrorFileCount": 1, "totalManifests": 1,
+            "transactionTime": "2026-11-01T12:00:01.000Z", "totalManifests": 1,
+            "totalOutputFileCount": 1, "totalDeletedFileCount": 0, "totalErrorFileCount": 1,
         }  # fmt: skip
         asked = [item["eventDetail"]["fileUrl"] for item in items if item["eventId"] == "download_request"]
         had = [item["eventDetail"]["fileUrl"] for item in items if item["eventId"] == "download_complete"]

@@ -12,10 +12,10 @@ from simulator.traits import Traits
 from fhiradapter.connection import Server
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.units import Unit
+from fhiradapter.sync.abilities import Ability
 from fhiradapter.sync.absences import explain
 from fhiradapter.sync.deletions import deletions
-from fhiradapter.sync.planning import Probed
-from fhiradapter.sync.probe import Ability
+from fhiradapter.sync.plans import Probed
 from fhiradapter.sync.reading import Reading
 
 EVERYONE = Server(page_size=100, patients_at_once=10)

@@ -14,8 +14,10 @@ from fhiradapter.connection import Server
 from fhiradapter.fhir.capabilities import read_capabilities
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.reasons import Reason
-from fhiradapter.sync.planning import Probed, described
-from fhiradapter.sync.probe import Ability, probe
+from fhiradapter.sync.abilities import Ability
+from fhiradapter.sync.planning import described
+from fhiradapter.sync.plans import Probed
+from fhiradapter.sync.probe import probe
 
 KINDS = ("Patient", "Observation", "MedicationAdministration", "Condition")
 SOME = Server(page_size=100, patients_at_once=8, cohort={"patients": [f"p{n}" for n in range(30)]})

@@ -1,4 +1,4 @@
-"""Whatever operation fails during a run, the next run ends in the same store as one that nothing happened to."""
+"""Whatever operation fails during a run, the next run ends in the store that there would have been."""
 
 import errno
 import os
@@ -70,20 +70,20 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[
 def test_every_operation_may_fail(
     prepared: tuple[Path, str, list[str]], tmp_path: Path, fault: str, half: int
 ) -> None:
-    """Each write, sync, rename, copy and statement fails once, the odd ones with one error, the even with another."""
+    """Each write, sync, rename, copy and statement fails once, every other one with another error."""
     original, digest, steps = prepared
     injected = range(1 + half, len(steps) + 1, 2)
     for number in injected:
         folder = tmp_path / "store"
         shutil.copytree(original, folder, symlinks=True)
-        with pytest.raises(OSError, match="."):
+        with pytest.raises(OSError, match=r"(Input|No space)"):
             run_in(folder, change(), run="run-2", disk=Failing(number, FAULTS[fault]))
         assert len(read_snapshot(folder).subjects) >= 2  # readers are never left without a snapshot
         _, found = run_in(folder, change(), run="run-3")
         assert found == digest, f"operation {number}, {steps[number - 1]}"
         shutil.rmtree(folder)
     print(f"{len(injected)} faults: {fault}")
-    assert len(injected) > 60
+    assert len(injected) > 40
 
 
 def test_the_operations_are_those_of_a_store(prepared: tuple[Path, str, list[str]]) -> None:
@@ -112,7 +112,7 @@ def test_what_was_not_committed_is_set_aside(tmp_path: Path) -> None:
         for place, name in enumerate(disk.steps)
         if name == "rename" and place < disk.steps.index("link") - 3
     )
-    with pytest.raises(OSError, match="."):
+    with pytest.raises(OSError, match=r"(Input|No space)"):
         run_in(tmp_path / "store", [by_type([observation()])], disk=Failing(last + 3, errno.EIO))
     aside = [path.name for path in (tmp_path / "store" / "raw").rglob("uncommitted/*")]
     with opened(tmp_path / "store", run=None):

@@ -142,7 +142,7 @@ def of_two_sources(folder: Path) -> tuple[Study, list[Json], list[Json]]:
 
 
 def test_two_sources(tmp_path: Path) -> None:
-    """One person by identifier, one fact told twice, and the second source's fact alone when the first's is gone."""
+    """One person by identifier, one fact told twice, of which one is left when the other is gone."""
     study, first, second = of_two_sources(tmp_path)
     mapper = StudyMapper(study)
     for name, resources in (("first", first), ("second", second)):

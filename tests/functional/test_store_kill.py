@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import random
 import shutil
-import signal
 import sys
 import time
 from pathlib import Path
@@ -32,13 +31,16 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
     run_in(tmp_path / "prepared", before())
     shutil.copytree(tmp_path / "prepared", tmp_path / "undisturbed", symlinks=True)
     _, digest = run_in(tmp_path / "undisturbed", change(), run="run-2")
-    shutil.copytree(tmp_path / "prepared", tmp_path / "timed", symlinks=True)
-    started = time.monotonic()
-    process = CONTEXT.Process(target=run_change, args=(str(tmp_path / "timed"), here))
-    process.start()
-    process.join()
-    longest = time.monotonic() - started
-    assert process.exitcode == 0
+    took = []
+    for name in ("first", "second", "third"):  # the first one waits for the server of processes
+        shutil.copytree(tmp_path / "prepared", tmp_path / name, symlinks=True)
+        started = time.monotonic()
+        process = CONTEXT.Process(target=run_change, args=(str(tmp_path / name), here))
+        process.start()
+        process.join()
+        took.append(time.monotonic() - started)
+        assert process.exitcode == 0
+    longest = min(took)
     draw = random.Random(SEED)
     print(f"seed {SEED}, {KILLS} kills within {longest:.2f} s")
     killed = 0
@@ -47,8 +49,8 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
         shutil.copytree(tmp_path / "prepared", folder, symlinks=True)
         process = CONTEXT.Process(target=run_change, args=(str(folder), here))
         process.start()
-        time.sleep(draw.uniform(0, longest))
-        os.kill(process.pid, signal.SIGKILL)
+        process.join(timeout=draw.uniform(0, longest))
+        process.kill()
         process.join()
         killed += process.exitcode != 0
         _, found = run_in(folder, change(), run="run-3")

@@ -1,11 +1,11 @@
-"""A store can be made anew from its raw files alone, and says the same; a raw file that was touched is noticed."""
+"""A store can be made anew from its raw files alone; a raw file that was touched is noticed."""
 
 import random
 from pathlib import Path
 
 import pytest
 from incoming import administration, meta, observation, patient
-from stores import MAPPER, NOW, by_type, cohort_in, fetched, grave, opened, run_in
+from stores import MAPPER, by_type, cohort_in, fetched, grave, opened, run_in
 from test_store_settlement import at, story
 
 from fhiradapter.errors import FhirAdapterError, LockedError
@@ -58,6 +58,17 @@ def test_the_same_store_from_raw_files_alone(tmp_path: Path) -> None:
     counts, again = run_in(store, [by_type([observation("new")])], run="run-5")
     assert counts[0].new == 1
     assert again != digest
+
+
+def test_what_was_hidden_and_came_back(tmp_path: Path) -> None:
+    """That a resource is shown again as it was is in no raw file; the journal has it."""
+    store = tmp_path / "store"
+    run_in(store, [by_type([patient(), observation()])])
+    run_in(store, [[fetched("Observation", deleted=[grave("Observation", "o1", "hidden")])]], run="run-2")
+    counts, digest = run_in(store, [by_type([observation()])], run="run-3")
+    assert counts[0].changed == 1
+    assert cohort_in(store).issues.empty
+    assert rebuild(store, mapper=MAPPER, sources=MAPPER.sources) == digest
 
 
 def test_every_row_shows_its_resource(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Merges, panels, doses per kilogram and references are settled anew after each run, and can be taken back."""
+"""Merges, panels, doses per kilogram and references are settled after each run, and can be taken back."""
 
 import random
 from itertools import permutations
@@ -134,7 +134,7 @@ def test_a_medication_that_changes_changes_what_refers_to_it(tmp_path: Path) -> 
 
 
 def test_a_subject_known_by_identifier(tmp_path: Path) -> None:
-    """A result about 'the one with this number' is given to its Patient when she comes, and not when two have it."""
+    """A result about 'the one with this number' goes to its Patient when she comes, and to none of two."""
     store = tmp_path / "store"
     number = {"identifier": [{"system": "urn:mrn", "value": "7"}]}
     about = observation()

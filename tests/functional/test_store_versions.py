@@ -1,4 +1,4 @@
-"""Of each resource the store keeps the newest version that its server showed, once, and all others as history."""
+"""Of each resource the store shows the newest version, once, and keeps all others as history."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from fhiradapter.fhir.units import Failure
 from fhiradapter.reasons import Reason
 from fhiradapter.store.arrivals import RESOURCES_AT_ONCE
 
-# Each line is one commit; letters are contents, `.` is no version. Then what is shown, how many versions are in
-# the history, and what is flagged.
+# Commits are parted by semicolons; letters are contents, `.` is no version. Then what is shown, how many
+# versions are in the history, and what is flagged.
 #
 #   version@time content
 CASES = """
@@ -100,7 +100,7 @@ def sent(text: str) -> Json:
 def test_the_newest_version_counts(
     tmp_path: Path, commits: list[str], content: str, history: int, flags: list[str]
 ) -> None:
-    """Newer is the later lastUpdated, then the greater number, then the later arrival; each version is kept once."""
+    """Newer is the later lastUpdated, then the greater number, then the later arrival."""
     with opened(tmp_path / "store") as store:
         store.commit(by_type([patient()]))
         for text in commits:
@@ -117,7 +117,7 @@ def test_the_newest_version_counts(
 
 
 def test_versions_of_one_page_are_told_apart(tmp_path: Path) -> None:
-    """Twenty versions of one resource in one answer leave the newest, the others as history, and an account."""
+    """Twenty versions of one resource in one answer leave the newest, a history and an account."""
     versions = [observation(value=number, **meta(str(number), None)) for number in range(1, 21)]
     counts, _ = run_in(tmp_path / "store", [by_type([patient(), *versions[::-1], *versions[:5]])])
     assert values(cohort_in(tmp_path / "store")) == {"o1": 20.0}
@@ -128,7 +128,7 @@ def test_versions_of_one_page_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_elements_in_another_order_are_the_same_content(tmp_path: Path) -> None:
-    """A server that writes the same resource with other blanks and another order of elements did not change it."""
+    """A server that writes the elements of a resource in another order did not change it."""
     one = observation(**meta("1"))
     two = dict(reversed(one.items()))
     counts, _ = run_in(tmp_path / "store", [by_type([one]), by_type([two])])
@@ -136,7 +136,7 @@ def test_elements_in_another_order_are_the_same_content(tmp_path: Path) -> None:
 
 
 def test_more_resources_than_are_held_at_once(tmp_path: Path) -> None:
-    """A unit of any length goes through in portions; a version that comes again in a later portion is known."""
+    """A unit of any length goes through in portions; what comes again in a later one is known."""
     count = RESOURCES_AT_ONCE + 10
     resources = [observation(f"o{number}") for number in range(count)]
     counts, _ = run_in(tmp_path / "store", [[fetched("Observation", [*resources, resources[0]])]])
@@ -147,7 +147,7 @@ def test_more_resources_than_are_held_at_once(tmp_path: Path) -> None:
 
 
 def test_a_failed_unit_brings_nothing_and_is_tried_again(tmp_path: Path) -> None:
-    """Its resources are not taken, its watermark stays, the run is partial; a unit that covers it makes it good."""
+    """Its resources are not taken and its watermark stays, until a unit that covers it makes it good."""
     window = {"since": "2024-03-01", "until": "2024-03-02"}
     failed = fetched(
         "Observation",
@@ -203,3 +203,16 @@ def test_what_is_no_resource_is_in_quarantine(tmp_path: Path) -> None:
         (one,) = store.quarantined()
         assert (one.type, one.reason) == ("Observation", "TRUNCATED_JSON")
         assert store.show(one.source, one.type, one.id) == bad
+
+
+def test_what_stays_hidden_changes_nothing(tmp_path: Path) -> None:
+    """A resource that a server finds by id alone is read and found hidden in each run, and changes once."""
+    sent = by_type([patient(), observation(**meta("1"))])
+    hidden = [
+        fetched("Observation", [observation(**meta("1"))], deleted=[grave("Observation", "o1", "hidden")])
+    ]
+    counts, digest = run_in(tmp_path / "store", [sent, hidden])
+    assert [one.changed for one in counts] == [0, 1]
+    counts, again = run_in(tmp_path / "store", [hidden, hidden], run="run-2")
+    assert [one.changed for one in counts] == [0, 0]
+    assert again == digest

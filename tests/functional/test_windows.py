@@ -75,6 +75,26 @@ def test_more_rows_of_one_instant_than_a_page_holds(ordered: bool) -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
+def test_a_row_that_leaves_while_its_instant_is_paged_makes_no_other_one_skipped(ordered: bool) -> None:
+    """Offset paging moves up the rows behind it: one reading would miss the first row of the next page."""
+    simulator = server(facts=0)
+    for number in range(130):
+        simulator.put("Observation", f"o{number}", "p1")
+    get, left = simulator.get, []
+
+    def meddled(url: str, **more: Any) -> Any:
+        if "_offset" in url and len(left) < 2:
+            left.append(f"o{len(left)}")
+            simulator.now = FIRST + 2 * DAY
+            simulator.put("Observation", left[-1], "p1", b'"valueInteger":1')
+        return get(url, **more)
+
+    simulator.get = meddled  # type: ignore[method-assign]
+    assert read(simulator, ordered=ordered) >= {f"o{number}" for number in range(2, 130)}
+    assert len(left) == 2
+
+
+@pytest.mark.parametrize("ordered", [True, False])
 def test_times_shown_in_whole_seconds_but_searched_finer_lose_nothing(ordered: bool) -> None:
     """120 rows within one second, 50 a page: the shown time stands still while the searched one goes on."""
     simulator = server(facts=0, seconds_shown=True)

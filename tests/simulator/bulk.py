@@ -79,6 +79,7 @@ class Traps:
     foreign_location: bool = False
     next_loops: bool = False
     refuses_patients: bool = False
+    ignores_patients: bool = False
     offers_post_only: bool = False
     extra_types: bool = False
     no_date: bool = False
@@ -161,15 +162,12 @@ class BulkServer:
         types = ",".join(parameters.get("_type", [])).split(",")
         number = len(self.jobs) + 1
         self.kick_offs.append({"level": level, "parameters": parameters, "patients": patients})
+        everybody = not patients or self.traps.ignores_patients
         job = Job(number, self.clock.now(), since, types, patients, [])
         by_type: dict[str, list[bytes]] = defaultdict(list)
         for (kind, id_), (moment, body) in sorted(self.resources.items()):
             reference = id_ if kind == "Patient" else json.loads(body)["subject"]["reference"].split("/")[1]
-            if (
-                kind in types
-                and (since is None or moment > since)
-                and (not patients or reference in patients)
-            ):
+            if kind in types and (since is None or moment > since) and (everybody or reference in patients):
                 by_type[kind].append(body)
         if self.traps.extra_types:
             by_type["Organization"] = [b'{"resourceType":"Organization","id":"o"}']

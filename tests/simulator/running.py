@@ -8,8 +8,10 @@ from fhiradapter.connection import Members, Server
 from fhiradapter.fhir.instants import instant, written
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.sync.fetching import fetch
-from fhiradapter.sync.planning import STAGES, Plan, Probed, plan
+from fhiradapter.sync.planning import plan
+from fhiradapter.sync.plans import Plan, Probed
 from fhiradapter.sync.reading import Reading
+from fhiradapter.sync.stages import STAGES
 
 from .server import KINDS, Simulator
 from .store import MemoryStore

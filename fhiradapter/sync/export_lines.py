@@ -1,0 +1,131 @@
+"""Export lines: NDJSON checked as it arrives, each line one JSON object of the declared type."""
+
+from collections import Counter
+from typing import NoReturn
+
+import msgspec
+import numpy as np
+
+from fhiradapter.errors import RefusedAnswerError
+from fhiradapter.fhir.datatypes import Element
+from fhiradapter.fhir.decoding import BOM
+from fhiradapter.reasons import Reason
+from fhiradapter.sync.export_states import Slice
+
+LONGEST_LINE = 32 << 20  # bytes; past it a file is no NDJSON, or its resource none that a study can use
+SLICE = 32 << 20  # bytes of lines that are committed together
+WORTH_CHECKING = 1 << 18  # bytes gathered before they are checked: each check has a cost of its own
+LINE_BREAK, BEGIN, END = b"\n{}"
+
+
+class Head(Element):
+    """All that is read of a line; the rest is only looked through."""
+
+    resource_type: str
+
+
+_heads = msgspec.json.Decoder(Head)
+
+
+class Lines:
+    """Checks the lines of one file, and notes where they may be parted."""
+
+    def __init__(self, kind: str | None) -> None:
+        self.kind = kind
+        self.count = 0
+        self.types: Counter[str] = Counter()
+        self.slices: list[Slice] = []
+        self._size = 0
+        self._begun = 0
+        self._gathered: list[bytes] = []
+        self._waiting = 0
+        self._rest: list[bytes] = []
+
+    def take(self, chunk: bytes) -> None:
+        """Check the next bytes of the file. Raises RefusedAnswerError for a line that breaks a rule."""
+        self._gathered.append(chunk)
+        self._waiting += len(chunk)
+        if self._waiting >= WORTH_CHECKING:
+            self._check_gathered()
+
+    def finish(self) -> None:
+        """Check what is left; a last line needs no line break."""
+        self._check_gathered()
+        self._check(b"".join(self._rest), is_last=True)
+        self._close_slice()
+
+    def _check_gathered(self) -> None:
+        """Check whole lines where they lie: copies of every byte would take as long as the rest."""
+        content = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
+        self._gathered, self._waiting = [], 0
+        start = content.find(b"\n") + 1
+        if not start:
+            self._rest.append(content)
+        else:
+            if self._rest:
+                self._check(b"".join((*self._rest, content[:start])))
+            else:
+                start = 0
+            cut = content.rfind(b"\n") + 1
+            if start < cut:
+                self._check(memoryview(content)[start:cut], is_ascii=content.isascii())
+            self._rest = [content[cut:]]
+        if sum(map(len, self._rest)) > LONGEST_LINE:
+            _refuse(Reason.BODY_TOO_LARGE)
+
+    def _check(self, content: bytes | memoryview, *, is_ascii: bool = False, is_last: bool = False) -> None:
+        if not self._size and content[: len(BOM)] == BOM:
+            content = b" " * len(BOM) + bytes(content[len(BOM) :])
+        if not is_ascii:
+            _refuse_what_is_no_text(content)
+        try:
+            heads = _heads.decode_lines(content)
+            if heads and not _is_line_by_line(content, len(heads)):
+                for line in bytes(content).split(b"\n"):
+                    if line.strip():
+                        _heads.decode(line)
+        except msgspec.ValidationError:
+            _refuse(Reason.NOT_FHIR)
+        except RecursionError:
+            _refuse(Reason.TOO_DEEP)
+        except msgspec.MsgspecError as error:
+            is_cut = is_last and "truncated" in str(error)
+            _refuse(Reason.TRUNCATED_JSON if is_cut else Reason.MALFORMED_JSON)
+        kinds = Counter([head.resource_type for head in heads])
+        if self.kind is not None and kinds.keys() - {self.kind}:
+            _refuse(Reason.NOT_ASKED_FOR)
+        self.types.update(kinds)
+        self.count += len(heads)
+        self._size += len(content)
+        if self._size - self._begun >= SLICE:
+            self._close_slice()
+
+    def _close_slice(self) -> None:
+        if self._size > self._begun:
+            self.slices.append(Slice(self._begun, self._size))
+            self._begun = self._size
+
+
+def _refuse_what_is_no_text(content: bytes | memoryview) -> None:
+    try:
+        str(content, "utf-8")
+    except UnicodeDecodeError:
+        _refuse(Reason.INVALID_ENCODING)
+
+
+def _is_line_by_line(content: bytes | memoryview, count: int) -> bool:
+    """Return True when each line is surely one object, which is so for what servers write.
+
+    The decoder reads objects, wherever the lines end. No line break can stand between } and { inside of one,
+    so when all of them do, there is an object on each line; as many objects as lines then is one on each.
+    """
+    signs = np.frombuffer(content, np.uint8)
+    breaks = np.flatnonzero(signs == LINE_BREAK)
+    if not len(breaks) or breaks[-1] != len(signs) - 1 or len(breaks) != count:
+        return False
+    begins = signs[breaks[:-1] + 1]
+    return bool(signs[0] == BEGIN and (begins == BEGIN).all() and (signs[breaks - 1] == END).all())
+
+
+def _refuse(reason: Reason) -> NoReturn:
+    raise RefusedAnswerError(f"$export file: breaks a rule: {reason}", reason=reason)
