@@ -1,8 +1,8 @@
 """Succession: parts of one source as if a single process had read it from its beginning to its end.
 
 Pieces are mapped before it is known what came before them: which bases are the source's own, and how many
-lines a file had until then. What was supposed is compared here with what is so. Mostly the lines are moved and
-that is all; a piece for which more was wrong is mapped again.
+lines a file had until then. What was supposed is compared here with what is so. Mostly the lines are moved,
+and that is all; a piece for which more was wrong is mapped again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,14 +44,14 @@ class Succession:
         """Yield what comes of tasks, with everything in its place."""
         for task, parts in results:
             if isinstance(task, LaterTask):
-                yield from self._in_place(task, parts, task, 0)
+                yield from self._in_place(parts, task, 0)
                 continue
             first = 1
             if task.piece.start and self._reached is not None:
                 first = self._reached[2]
             repaired = task._replace(home=self._home, first_line=first)
             lines = 0
-            for part in self._in_place(task, parts, repaired, first - (task.first_line or 1)):
+            for part in self._in_place(parts, repaired, first - (task.first_line or 1)):
                 lines += part.lines_read
                 yield part
             if task.piece.stop is not None:
@@ -63,7 +63,7 @@ class Succession:
         self.lookups.take(part.lookups)
         return part
 
-    def _in_place(self, task: Task, parts: Iterator[Part], repaired: Task, offset: int) -> Iterator[Part]:
+    def _in_place(self, parts: Iterator[Part], repaired: Task, offset: int) -> Iterator[Part]:
         taken = 0
         for part in parts:
             # A base that was not needed was not supposed either.

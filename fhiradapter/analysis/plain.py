@@ -1,5 +1,7 @@
 """Columns as lists of plain Python values, None where one is missing, as results hold them."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -35,7 +37,7 @@ def as_whole(column: pd.Series) -> list[int | None]:
     return listed
 
 
-def as_words(column: pd.Series) -> list[str | None]:
+def as_words(column: pd.Series) -> list[Any]:
     """Return a column of words; those of a categorical are one object each, however many rows have it.
 
     >>> as_words(pd.Series(["a", None])), as_words(pd.Series(["b", "b"], dtype="category"))
@@ -44,4 +46,4 @@ def as_words(column: pd.Series) -> list[str | None]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         words = np.array([*column.cat.categories.tolist(), None], dtype=object)
         return list(words[column.cat.codes.to_numpy()])
-    return list(column.to_numpy(dtype=object, na_value=None))
+    return list(column.astype(object).where(column.notna(), None))

@@ -118,7 +118,7 @@ def places(subject_id: pd.Series, population: pd.Index) -> npt.NDArray[np.int64]
     ([1, -1, -1], [1, -1, -1])
     """
     if not isinstance(subject_id.dtype, pd.CategoricalDtype):
-        return population.get_indexer(pd.Index(subject_id)).astype(np.int64)
+        return np.asarray(population.get_indexer(pd.Index(subject_id)), dtype=np.int64)
     codes = subject_id.cat.codes.to_numpy(dtype=np.int64)
     categories = subject_id.cat.categories
     if categories is population or categories.equals(population):
@@ -153,7 +153,7 @@ def _persons(cohort: Cohort) -> pd.Index:
             codes = codes[(~cohort.select(table, ["kind"])["kind"].eq("enrolment")).to_numpy(dtype=bool)]
         seen[codes] = True
     seen[cohort.codes("subjects", "subject_id").codes[~merged.to_numpy()]] = True
-    ids = pd.Index(words[seen[:-1]])
+    ids: pd.Index = pd.Index(words[seen[:-1]])
     if not merged.any():
         return ids
     survivors = people["replaced_by"].astype("str").str.replace(r"^.*/", "", regex=True)

@@ -1,6 +1,7 @@
 """The command `fhiradapter`: its verbs, and what an error ends it with."""
 
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated
 

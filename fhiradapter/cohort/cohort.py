@@ -113,7 +113,7 @@ class Cohort:
             chosen = other[known.codes] if chosen is None else chosen & other[known.codes]
         if chosen is not None:
             arrow = arrow.filter(pa.array(chosen))
-        found = arrow.to_pandas(date_as_object=False, types_mapper=PANDAS_TYPES.get)
+        found: pd.DataFrame = arrow.to_pandas(date_as_object=False, types_mapper=PANDAS_TYPES.get)
         if "subject_id" in columns:
             codes = self.codes(table, "subject_id").codes
             subject_id = pd.Categorical.from_codes(

@@ -58,7 +58,8 @@ def print_status(status: "Status", since: "Since | None") -> None:
     )
     marks: dict[str, str] = {}
     for mark in status.watermarks:
-        marks[mark.type] = min(mark.until, marks.get(mark.type, mark.until))
+        if "/" not in mark.shard:  # those of deletions and comparisons are beside a type's own
+            marks[mark.type] = min(mark.until, marks.get(mark.type, mark.until))
     for kind in sorted(status.resources.keys() | marks):
         states = status.resources.get(kind, {})
         table.add_row(
@@ -66,7 +67,7 @@ def print_status(status: "Status", since: "Since | None") -> None:
             f"{states.get('current', 0):,}",
             f"{states.get('deleted', 0) + states.get('gone', 0):,}",
             f"{states.get('hidden', 0) + states.get('access_lost', 0):,}",
-            marks.get(kind, ""),
+            _instant(marks.get(kind)),
         )
     data.print()
     data.print(table)
@@ -133,6 +134,10 @@ def print_explanation(found: "Explanation") -> None:
 
 def _time(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _instant(text: str | None) -> str:
+    return f"{text[:10]} {text[11:19]}Z" if text else "read as a whole"
 
 
 def _count(number: int | None) -> str:

@@ -31,7 +31,7 @@ class Crew:
     def __init__(
         self, make: Callable[[], Bench], count: int, *, read: Callable[[bytearray], Any] = bytes
     ) -> None:
-        """Start `count` workers; each has a bench that `make` makes there, whose parts are bytes to `read`."""
+        """Start `count` workers, each with a bench that `make` makes; its parts are bytes, to `read` here."""
         self._make = pickle.dumps(make)
         self._read = read
         self._news: list[bytes] = []
@@ -75,8 +75,9 @@ class Crew:
             self._changed.notify_all()
         for hand in self._hands:
             hand.end()
-        for thread in self._threads:
+        for thread, hand in zip(self._threads, self._hands, strict=True):
             thread.join()
+            hand.end()  # once more, when it had just ended and begun anew
 
     def _drive(self, hand: "_Hand") -> None:
         """Give orders to one worker until there are no more."""
@@ -96,9 +97,7 @@ class Crew:
     def _carry_out(self, order: "_Order", hand: "_Hand") -> None:
         for attempt in range(1, TRIES + 1):
             try:
-                received = 0
-                for content in hand.run(order.task):
-                    received += 1
+                for received, content in enumerate(hand.run(order.task), 1):
                     if received > order.received and not order.put(content, lambda: self._closed):
                         return
             except (EOFError, OSError) as error:

@@ -17,7 +17,7 @@ class WithoutPandas(MetaPathFinder):
     Arrow looks for it when it first meets a list; loading it takes longer than mapping 100,000 resources.
     """
 
-    def find_spec(self, name: str, path: object, target: object = None) -> None:
+    def find_spec(self, name: str, path: object, target: object = None) -> None:  # noqa: ARG002 - as imports ask
         """Find nothing of this name, wherever others would."""
         if name == "pandas":
             raise ModuleNotFoundError(name)

@@ -47,8 +47,8 @@ UNCONTROLLED = (
 )
 CONTROLLED = (
     "Efficacy, outside of By arm and Survival. Where all subjects are pooled they are compared with "
-    "themselves over time, which no arm controls. Between the arms, chance and who stays in the study remain; "
-    "whether the arms were drawn by lot, these data do not say."
+    "themselves over time, which no arm controls. Between the arms, chance and who stays in the study "
+    "remain; whether the arms were drawn by lot, these data do not say."
 )
 
 

@@ -46,6 +46,8 @@ def exposure_table(exposure: Exposure) -> Table:
 def group_sentence(exposure: Exposure) -> str:
     """Return the exposure of the whole group."""
     doses, dose_cells = exposure.infusions, exposure.cells
+    if not doses.get("total"):
+        return "Nobody had an infusion."
     return (
         f"Infusions: median {brief(doses.get('median'))} (range {brief(doses.get('min'))}\N{EN DASH}"
         f"{brief(doses.get('max'))}), {brief(doses.get('total'))} in all. "
@@ -92,6 +94,8 @@ def excluded_line(exposure: Exposure) -> str:
 def discharge_sentence(exposure: Exposure) -> str:
     """Return how many infusions ended at home on the same day."""
     discharge = exposure.discharge
+    if discharge.infusions == 0:
+        return "There was no infusion to look at."
     if discharge.with_encounter == 0:
         return (
             f"Not one of {plural(discharge.infusions, 'infusion')} is linked to an encounter, so nothing can "

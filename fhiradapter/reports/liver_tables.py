@@ -15,6 +15,8 @@ def liver_sentences(results: Results) -> tuple[str, ...]:
     found = results.safety.hys_law
     if found is None:
         return ()
+    if not found.subjects:
+        return ("Hy's law could not be assessed: nobody had a dated dose.", f"Rule: {plain(found.rule)}")
     if not found.assessable and not found.cases and not found.undecided:
         return (
             f"Hy's law could not be assessed in any subject{_reasons(found)}.",

@@ -15,6 +15,8 @@ def reaction_sentences(results: Results) -> tuple[str, ...]:
     missing = "; ".join(
         f"{plain(reason)}: {count(number_of)}" for reason, number_of in found.not_placed.items()
     )
+    if not found.infusions_checked:
+        return ("There was no infusion to look around.",)
     return (
         f"{plural(found.infusions, 'infusion')} of {found.infusions_checked:,} in "
         f"{plural(found.subjects, 'subject')} have something that a person should look at. These are "

@@ -7,7 +7,7 @@ from fhiradapter.reports.table import Cell, Row, Table, numbers, words
 from fhiradapter.reports.wording import label, sentence
 from fhiradapter.results import Incidence, LabShift, Results
 
-EVENT_SOURCES = ("AdverseEvent", "Condition")
+EVENT_SOURCE = "AdverseEvent"  # a Condition is a diagnosis and is not counted as an adverse event
 UNDECIDED = "possibly dose-limiting"  # notes that begin with it count events that the rule cannot place
 GRADES = ("1", "2", "3", "4", "5")
 
@@ -55,9 +55,9 @@ def rate(incidence: Incidence) -> tuple[str, str]:
 
 def events_unread(results: Results) -> bool:
     """Return True when no source of adverse events was read, so that zeros would say nothing."""
-    sources = [results.safety.sources[name] for name in EVENT_SOURCES if name in results.safety.sources]
+    source = results.safety.sources.get(EVENT_SOURCE)
     seen = any(incidence.events for incidence in results.safety.overview.values())
-    return bool(sources) and not seen and not any(source.read for source in sources)
+    return source is not None and not seen and not source.read
 
 
 def term_table(results: Results) -> Table | None:

@@ -28,6 +28,20 @@ SETTINGS = (
 )
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what went wrong in our words: DuckDB's may quote what stands in the rows."""
+    failure = ""
+    try:
+        yield
+    except duckdb.ProgrammingError:
+        raise  # the statement itself is wrong
+    except duckdb.Error as error:
+        failure = type(error).__name__
+    if failure:
+        raise FhirAdapterError(f"the store's database failed ({failure}); is there space on the disk?")
+
+
 class Database:
     """A connection; every statement is a step of the disk, so that tests can stop between any two."""
 
@@ -61,27 +75,31 @@ class Database:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement."""
-        self._disk.step("sql")
-        self._connection.execute(statement, list(parameters)).fetchall()
+        with _told():
+            self._disk.step("sql")
+            self._connection.execute(statement, list(parameters)).fetchall()
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a small query."""
-        return self._connection.execute(query, list(parameters)).fetchall()
+        with _told():
+            return self._connection.execute(query, list(parameters)).fetchall()
 
     def value(self, query: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the one value of a query; None without a row."""
         # All of it: a connection with a result that waits does nothing else.
-        rows = self._connection.execute(query, list(parameters)).fetchall()
+        rows = self.rows(query, parameters)
         return rows[0][0] if rows else None
 
     def table(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the rows of a query as Arrow."""
-        return self._connection.sql(query, params=list(parameters) or None).to_arrow_table()
+        with _told():
+            return self._connection.sql(query, params=list(parameters) or None).to_arrow_table()
 
     def batches(self, query: str, rows: int = 20_000) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query in portions."""
-        reader = self._connection.sql(query).to_arrow_reader(rows)
-        yield from reader
+        with _told():
+            reader = self._connection.sql(query).to_arrow_reader(rows)
+            yield from reader
 
     @contextmanager
     def given(self, **tables: pa.Table) -> Iterator[None]:

@@ -214,6 +214,15 @@ class Store:
         """Return how many current resources were last updated before an instant; undated ones count."""
         return Holdings(self.database, source).count(kind, before=before, patients=patients)
 
+    def remember(self, name: str, value: str) -> None:
+        """Keep a text for the next run, such as what a server can do."""
+        with self._writing():
+            self.database.set_meta(name, value)
+
+    def remembered(self, name: str) -> str | None:
+        """Return a text that was kept; None when there is none."""
+        return self.database.meta(name)
+
     def marks(self, source: str, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return the watermarks of a type: shard, up to when, and the patients of the unit that set it."""
         return Holdings(self.database, source).marks(kind)

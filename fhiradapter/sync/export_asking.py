@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from fhiradapter.errors import RefusedAnswerError, ServerError, TransientServerError
 from fhiradapter.fhir.bulk import Offers, is_transient, kick_off, remarks_of
 from fhiradapter.fhir.fetching import Reply
@@ -111,8 +113,9 @@ class Asking:
                 status = OK  # it answered, if not as it should
             if status in {None, *BUSY, *PASSING} and not self.keeper.is_late():
                 return self.keeper.export
-        # Where the files lay is of no use any more, and may be a right to read them.
-        return self.keeper.save(step="DELETED", files=(), status_url=None)
+        # Where the files lay is of no use any more, and may be a right to read them; whose they were neither.
+        request = msgspec.structs.replace(self.keeper.export.request, patients=())
+        return self.keeper.save(step="DELETED", files=(), status_url=None, members=(), request=request)
 
     def _save(self, listed: Listed, **changes: object) -> Export:
         return self.keeper.save(

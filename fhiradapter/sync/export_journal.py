@@ -9,7 +9,8 @@ from fhiradapter.errors import FhirAdapterError
 from fhiradapter.sync.export_states import Export, Kept, Landed
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
-SUFFIX = ".json"
+SUFFIX, PART = ".json", ".part"
+KEPT = 200  # journals; at one export a day that is more than half a year
 
 
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,8 +30,10 @@ class ExportJournals:
         self._opened: set[str] = set()
 
     def save(self, export: Export) -> None:
-        """Keep a state; it is on the disk when this returns."""
+        """Keep a state; it is on the disk when this returns. Of an export that is over only that is kept."""
         self._append(export.id, _Line(export=export), sync=True)
+        if export.step == "DELETED":
+            self._shorten(export)
 
     def pause(self, export: Export) -> None:
         """Keep when the server may be asked again; a week of polling makes many such lines."""
@@ -48,6 +51,23 @@ class ExportJournals:
         """
         found = [kept for path in self.folder.glob(f"*{SUFFIX}") if (kept := _read(path)) is not None]
         return sorted(found, key=lambda kept: (kept.export.began, kept.export.id))
+
+    def _shorten(self, export: Export) -> None:
+        """Leave the last state alone in a journal, and of old journals the newest."""
+        path = self.folder / f"{export.id}{SUFFIX}"
+        part = path.with_name(path.name + PART)
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+        with open(handle, "wb") as file:  # noqa: PTH123 - the handle has its mode from the start
+            file.write(msgspec.json.encode(_Line(export=export)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(self.folder)
+        journals = sorted(self.folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        for old in journals[:-KEPT]:
+            kept = _read(old)
+            if kept is not None and kept.export.step == "DELETED":
+                old.unlink()
 
     def _append(self, name: str, line: _Line, *, sync: bool) -> None:
         path = self.folder / f"{name}{SUFFIX}"

@@ -2,11 +2,13 @@
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fhiradapter.store.status import Status
+from fhiradapter.sync.shards import BESIDE
 
 Sample = tuple[dict[str, str], float]
 
@@ -28,9 +30,7 @@ def exposition(status: Status) -> str:
         lines += [f"# HELP fhiradapter_{name} {meaning}", f"# TYPE fhiradapter_{name} gauge"]
         for labels, value in samples:
             inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-            lines.append(
-                f"fhiradapter_{name}{{{inside}}} {value:g}" if inside else f"fhiradapter_{name} {value!r}"
-            )
+            lines.append(f"fhiradapter_{name}{f'{{{inside}}}' if inside else ''} {float(value)!r}")
     return "\n".join(lines) + "\n"
 
 
@@ -69,8 +69,16 @@ def _metrics(status: Status) -> Iterator[tuple[str, str, list[Sample]]]:
         "Resources in quarantine by reason.",
         [({"reason": reason}, count) for reason, count in status.quarantine.items()],
     )
+    waiting = Counter((unit.source, unit.type) for unit in status.failed)
+    yield (
+        "units_waiting",
+        "Units that failed and are read again by the next run.",
+        [({"source": source, "type": kind}, count) for (source, kind), count in waiting.items()],
+    )
     oldest: dict[tuple[str, str], float] = {}
     for mark in status.watermarks:
+        if BESIDE in mark.shard:
+            continue
         at = datetime.fromisoformat(mark.until).astimezone(UTC).timestamp()
         key = (mark.source, mark.type)
         oldest[key] = min(at, oldest.get(key, at))
@@ -82,4 +90,4 @@ def _metrics(status: Status) -> Iterator[tuple[str, str, list[Sample]]]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -29,7 +29,7 @@ from fhiradapter.sync.fetching import fetch
 from fhiradapter.sync.held import StoreKnown
 from fhiradapter.sync.logs import say
 from fhiradapter.sync.mapping import StudyMapper
-from fhiradapter.sync.planning import plan
+from fhiradapter.sync.planning import CHANGED, plan
 from fhiradapter.sync.plans import Plan, Probed
 from fhiradapter.sync.reading import Reading
 from fhiradapter.sync.stages import STAGES
@@ -199,6 +199,7 @@ class _SourceRun:
         self._run_id = run_id
         self._lock = threading.RLock()
         self._known = StoreKnown(store, source.name, self._lock)
+        self._outdated = False  # True when the server does not do any more what the probe found
 
     def read(self, kinds: Sequence[str], study: Study, *, full: bool) -> tuple[str, ...]:
         """Read everything in three stages; return what is to be told of the cohort's members."""
@@ -229,6 +230,8 @@ class _SourceRun:
             self._take(self._parts(units, planned))
             if self._given.stopping.is_set():
                 break
+        if self._outdated:
+            self._store.remember(f"probe/{self._source.name}", "")
         return planned.membership.remarks
 
     def _parts(self, units: Sequence[Unit], planned: Plan) -> Iterator[Fetched]:
@@ -281,6 +284,7 @@ class _SourceRun:
         if part.failure is None:
             say("unit read", level=logging.DEBUG, **what, received=received)
         else:
+            self._outdated = self._outdated or part.failure.reason in CHANGED
             say(
                 "unit failed",
                 level=logging.WARNING,

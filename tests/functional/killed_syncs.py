@@ -34,7 +34,7 @@ def killed_syncs(folder: Path, number: int, *, seed: int = SEED) -> Kills:
     """Kill `fhiradapter sync` a number of times while it takes many changes of a synthetic server."""
     draw = random.Random(seed)
     ward = Ward()
-    admit(ward, patients=3)
+    admit(ward)
     with scripted_server(ward) as server, forking() as command:
         study = study_of(server, folder, types=TYPES)
         path = study_file(server, folder, types=TYPES)

@@ -44,7 +44,9 @@ class Ward:
             self.now += timedelta(seconds=1)
             kind, key = resource["resourceType"], resource["id"]
             number = 1 + sum(event[1:3] == (kind, key) for event in self.events)
-            written = deepcopy(resource) | {"meta": {"versionId": str(number), "lastUpdated": _text(self.now)}}
+            written = deepcopy(resource) | {
+                "meta": {"versionId": str(number), "lastUpdated": _text(self.now)}
+            }
             self.current[kind, key] = written
             self.events.append((self.now, kind, key, number, written))
 
@@ -129,7 +131,9 @@ def go_on(ward: Ward) -> None:
     """Change, correct, add and delete something of every type; merge two Patients."""
     ward.wait(hours=20)
     ward.put(_replaced(patient("p2"), "p1"), patient("p3", gender="male"), *_chart("p6", 6))
-    ward.put(*_medications("edaravone"), {"resourceType": "Specimen", "id": "s9", "type": _coded("119297000")})
+    ward.put(
+        *_medications("edaravone"), {"resourceType": "Specimen", "id": "s9", "type": _coded("119297000")}
+    )
     ward.put(
         observation("p1-alt", 58.25, "Patient/p1"),
         observation("p3-alt", 40, "Patient/p4"),
@@ -212,7 +216,9 @@ def _medications(*texts: str) -> list[Json]:
 
 
 def _specimens(number: int) -> list[Json]:
-    return [{"resourceType": "Specimen", "id": f"s{one}", "type": _coded("119361006")} for one in range(number)]
+    return [
+        {"resourceType": "Specimen", "id": f"s{one}", "type": _coded("119361006")} for one in range(number)
+    ]
 
 
 def _replaced(record: Json, survivor: str) -> Json:

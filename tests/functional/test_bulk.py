@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import stat
 from collections import Counter
@@ -1040,6 +1041,58 @@ def test_landed_files_that_changed_are_downloaded_again(clock: FakeClock, tmp_pa
         client.run(store)
         assert store.current == everything(client)
         assert sorted(client.server.downloads.values()) == [1] * 7 + [2] * 2
+
+
+def test_an_export_that_is_over_leaves_one_line_about_nobody(
+    clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Patient and no URL in it; and of many old journals the newest."""
+    monkeypatch.setattr("fhiradapter.sync.export_journal.KEPT", 3)
+    with serving(clock, tmp_path, count=21) as client:
+        store = Collected()
+        for _ in range(5):
+            request = ExportRequest(level="patient", types=KINDS, patients=("p1",))
+            client.run(store, request=request, members=["p1"])
+            clock.sleep(60)
+        journals = list(client.folder.glob("*.json"))
+        assert len(journals) == 3
+        for journal in journals:
+            text = journal.read_text()
+            assert text.count("\n") == 1
+            assert "p1" not in text
+            assert "http" not in text
+        assert len(client.server.kick_offs) == 5
+
+
+def test_a_full_disk_ends_the_run_and_the_next_goes_on(
+    clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any landed file: the error as it is, nothing half written counted, one kick-off in all."""
+    real = os.open
+    for failing in range(9):
+        folder = tmp_path / str(failing)
+        folder.mkdir()
+        with serving(FakeClock(), folder) as client:
+            landed: list[str] = []
+
+            def full(
+                path: Any, *rest: Any, landed: list[str] = landed, failing: int = failing, **more: Any
+            ) -> int:
+                if str(path).endswith(".ndjson.part"):
+                    landed.append(str(path))
+                    if len(landed) == failing + 1:
+                        raise OSError(28, "No space left on device")
+                return real(path, *rest, **more)
+
+            store = Collected()
+            monkeypatch.setattr("os.open", full)
+            with pytest.raises(OSError, match="No space"):
+                client.run(store)
+            monkeypatch.setattr("os.open", real)
+            assert not store.commits
+            client.run(store)
+            assert store.current == everything(client)
+            assert len(client.server.kick_offs) == 1
 
 
 def test_a_journal_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import gzip
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -48,46 +48,67 @@ def mixed_lines(draw: random.Random, name: str, count: int) -> list[bytes]:
     """Return lines of all kinds, each of which may refer to any other, in any order."""
     found: list[bytes] = []
     for number in range(count):
-        own, subject = f"{name}-{number}", f"Patient/p{draw.randrange(12)}"
-        kind = draw.randrange(17)
-        if kind == 0:
-            identifier = [{"system": "urn:mrn", "value": str(draw.randrange(9))}]
-            sent: Json = patient(f"p{draw.randrange(12)}", identifier=identifier)
-        elif kind == 1:
-            batch = {"lotNumber": f"L{draw.randrange(99)}"}
-            found.append(line({"resourceType": "Medication", "id": f"m{draw.randrange(5)}", "batch": batch}))
-            continue
-        elif kind == 2:
-            product = {"reference": f"Medication/m{draw.randrange(6)}"}
-            sent = administration(own, medicationCodeableConcept=None, medicationReference=product)
-        elif kind == 3:
-            sent = observation(own)
-            sent["subject"] = {"identifier": {"system": "urn:mrn", "value": str(draw.randrange(9))}}
-        elif kind == 4:
-            sent = observation(own, subject=f"{draw.choice((OURS, THEIRS))}/{subject}")
-        elif kind == 5:
-            sent = observation(own, draw.randrange(50), subject=subject)
-            del sent["id"]  # named by its line
-        elif kind == 6:
-            entry = {
-                "fullUrl": f"{THEIRS}/Observation/b-{own}",
-                "resource": observation(f"b-{own}", subject=subject),
-            }
-            sent = bundle("collection", [entry, {"resource": administration(f"ba-{own}")}])
-        elif kind == 7:
-            found.append(draw.choice((b"{not json", b"", b"  ", b'{"resourceType": "Observation", "id": 7}')))
-            continue
-        elif kind == 8:
-            sent = weight(own, 70, "2024-03-01", hasMember=[{"reference": f"Observation/{name}-1"}])
-        elif kind == 9:
-            version = str(draw.randrange(1, 9))
-            sent = observation(f"v-{draw.randrange(9)}", 41, meta={"versionId": version}, subject=subject)
-        elif kind == 10:
-            sent = observation(own, subject=subject, note=[{"text": "x" * draw.randrange(3_000)}])
-        else:
-            sent = observation(own, draw.randrange(50), subject=subject)
-        found.append(line(sent))
+        sent = draw.choice(KINDS)(draw, f"{name}-{number}", f"Patient/p{draw.randrange(12)}")
+        found.append(sent if isinstance(sent, bytes) else line(sent))
     return found
+
+
+def identifier(draw: random.Random) -> Json:
+    """Return one of a few identifiers of patients; some are of nobody, others of several."""
+    return {"system": "urn:mrn", "value": str(draw.randrange(9))}
+
+
+def nameless(draw: random.Random, _: str, subject: str) -> Json:
+    """Return a resource that is named by its line."""
+    sent = observation("", draw.randrange(50), subject=subject)
+    del sent["id"]
+    return sent
+
+
+def waiting(draw: random.Random, own: str, _: str) -> Json:
+    """Return a resource that waits for a Medication."""
+    product = {"reference": f"Medication/m{draw.randrange(6)}"}
+    return administration(own, medicationCodeableConcept=None, medicationReference=product)
+
+
+def medication(draw: random.Random, _: str, __: str) -> Json:
+    """Return one of several versions of a Medication."""
+    return {
+        "resourceType": "Medication",
+        "id": f"m{draw.randrange(5)}",
+        "batch": {"lotNumber": f"L{draw.randrange(99)}"},
+    }
+
+
+def bundled(_: random.Random, own: str, subject: str) -> Json:
+    """Return a Bundle with a base of its own."""
+    entry = {"fullUrl": f"{THEIRS}/Observation/b-{own}", "resource": observation(f"b-{own}", subject=subject)}
+    return bundle("collection", [entry, {"resource": administration(f"ba-{own}")}])
+
+
+def plain(draw: random.Random, own: str, subject: str) -> Json:
+    """Return a result as most are."""
+    return observation(own, draw.randrange(50), subject=subject)
+
+
+KINDS: list[Callable[[random.Random, str, str], Json | bytes]] = [
+    *[plain] * 6,
+    nameless,
+    waiting,
+    medication,
+    bundled,
+    lambda draw, own, subject: patient(subject[8:], identifier=[identifier(draw)]),
+    lambda draw, own, subject: observation(own) | {"subject": {"identifier": identifier(draw)}},
+    lambda draw, own, subject: observation(own, subject=f"{draw.choice((OURS, THEIRS))}/{subject}"),
+    lambda draw, own, subject: draw.choice(
+        (b"{not json", b"", b"  ", b'{"resourceType": "Patient", "id": 7}')
+    ),
+    lambda draw, own, subject: weight(own, 70, "2024-03-01", hasMember=[{"reference": "Observation/a-1"}]),
+    lambda draw, own, subject: observation(
+        f"v-{draw.randrange(9)}", 41, subject=subject, meta={"versionId": str(draw.randrange(1, 9))}
+    ),
+    lambda draw, own, subject: observation(own, note=[{"text": "x" * draw.randrange(3_000)}]),
+]
 
 
 def write_inputs(folder: Path, seed: int) -> list[Path]:

@@ -81,7 +81,8 @@ CASES = {
     "a laboratory value without its upper limit": Bad(
         {
             "measurements": "subject_id | measured | value | concept | unit\n"
-            "a | 2023-04-01 | 20 | alt | U/L\na | 2023-05-20 | 900 | alt | U/L",
+            "a | 2023-04-01 | 20 | alt | U/L\na | 2023-05-20 | 900 | alt | U/L\n"
+            "a | 2023-05-20 | 90 | bilirubin_total | umol/L",
             "exposures": DOSES,
         },
         ("no value with an upper limit of normal to hold it against",),
@@ -126,7 +127,16 @@ CASES = {
     ),
     "nobody got the product": Bad(
         {"measurements": SCORES, "exposures": "subject_id | started | concept\na | 2023-05-01 | aspirin"},
-        ("No dose of the study's product is dated.", "0/0"),
+        (
+            "No dose of the study's product is dated.",
+            "Nobody had an infusion.",
+            "Hy's law could not be assessed: nobody had a dated dose.",
+            "There was no infusion to look around.",
+        ),
+    ),
+    "no source of adverse events": Bad(
+        {"measurements": SCORES, "exposures": DOSES},
+        ("No source of adverse events was read. Nothing can be said about events",),
     ),
     "an arm that nobody is in": Bad(
         {"measurements": SCORES, "exposures": DOSES},
@@ -186,5 +196,7 @@ def test_a_bad_cohort_is_told_and_not_dropped(name, tmp_path, capsys):
         print(f"\n{name}: {results.cohort.n} subjects, {len(results.progression.scores)} scores", end="")
     missing = [sentence for sentence in bad.says if sentence not in text]
     assert not missing, text
+    if "No source of adverse events was read." in text:
+        assert "Dose-limiting toxicity: " not in text
     assert re.search(r"\b(nan|NaN|None|NaT|inf)\b", text) is None
     assert msgspec.json.decode(msgspec.json.encode(results), type=Results) is not None
