@@ -5,13 +5,16 @@ ENVIRONMENT = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and 
 	&& { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); }
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench docs lock clean
+.PHONY: demo test soak check bench bench-quick docs lock clean
 
 demo: $(VENV)/.run                  ## six synthetic subjects: FHIR in, report out
 	$(BIN)/fhiradapter run examples/als_treg/study.toml --out build/als_treg
 
 test: $(VENV)/.dev                  ## the whole suite
 	$(BIN)/python -m pytest -n auto
+
+soak: $(VENV)/.dev                  ## hours: 200 x 20,000 live writes, 1,000 kills
+	$(BIN)/python -m tests.soak
 
 check: $(VENV)/.dev                 ## style, types, architecture, definitions, generated documentation
 	$(BIN)/ruff check .
@@ -23,6 +26,9 @@ check: $(VENV)/.dev                 ## style, types, architecture, definitions, 
 
 bench: $(VENV)/.dev                 ## speed and memory, as ratios measured within one run
 	$(BIN)/python -m tests.benchmarks
+
+bench-quick: $(VENV)/.dev           ## the same without what is large; writes nothing
+	$(BIN)/python -m tests.benchmarks --quick
 
 docs: $(VENV)/.dev                  ## write the pages that come from the code
 	$(BIN)/python docs/generate.py

@@ -1,6 +1,6 @@
 """Assembly: sources through the mapping kernel into a landing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -61,6 +61,7 @@ class Assembly:
         plan = self.plans[number]
         succession = Succession(number, plan, bench)
         with Spool(Later) as waiting:
+            parts: Iterable[Part]
             if plan.files is None:
                 parts = map(succession.take, bench.map(number, source.batches()))
             else:

@@ -1,7 +1,9 @@
 """Exports: the cohort's tables, or a store's resources as they were sent, in other forms."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -11,6 +13,7 @@ from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.errors import UsageError
 from fhiradapter.settings import load_study
 from fhiradapter.store.directory import read_cohort
+from fhiradapter.store.disk import PRIVATE_FILE
 from fhiradapter.store.place import is_store
 from fhiradapter.store.snapshot import read_snapshot
 
@@ -42,12 +45,19 @@ def _cohort(home: Path) -> Cohort:
     return read_snapshot(home) if is_store(home) else read_cohort(home)
 
 
+def _private(path: Path) -> BinaryIO:
+    """Open a new file that only its owner may read, as in the store."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb")
+
+
 def to_parquet(home: Path, out: Path) -> Files:
     """Write one Parquet file per table."""
     cohort = _cohort(home)
     files = {table: out / f"{table}.parquet" for table in SCHEMAS}
     for table, path in files.items():
-        pq.write_table(cohort.arrow(table), path, compression="zstd")
+        with _private(path) as stream:
+            pq.write_table(cohort.arrow(table), stream, compression="zstd")
     return files
 
 
@@ -56,7 +66,8 @@ def to_csv(home: Path, out: Path) -> Files:
     cohort = _cohort(home)
     files = {table: out / f"{table}.csv" for table in SCHEMAS}
     for table, path in files.items():
-        pa_csv.write_csv(cohort.arrow(table), path)
+        with _private(path) as stream:
+            pa_csv.write_csv(cohort.arrow(table), stream)
     return files
 
 

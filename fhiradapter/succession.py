@@ -90,6 +90,9 @@ class Succession:
         if start < piece.start and not self._counting:
             return None
         # A line that ends in the last byte before a piece is followed by the first line of that piece.
-        line += lines_between(piece.path, start - 1, piece.start - 1)
+        try:
+            line += lines_between(piece.path, start - 1, piece.start - 1)
+        except OSError:  # it is gone, which reading the piece will say
+            return None
         self._counted = (piece.path, piece.start, line)
         return line

@@ -71,7 +71,7 @@ def main() -> None:
     except OSError as error:
         _say("error", f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
         sys.exit(FhirAdapterError.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last one to see it
         for frame in traceback.extract_tb(error.__traceback__):
             sys.stderr.write(f"  {frame.filename}:{frame.lineno} in {frame.name}\n")
         _say("error", f"{type(error).__name__}, which nobody expected; the places above help to mend it")

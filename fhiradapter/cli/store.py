@@ -157,5 +157,10 @@ def rebuild(study: StudyFile, as_json: AsJson = False) -> None:
 def _store_of(study: Path) -> "tuple[Study, Path]":
     from fhiradapter.settings import load_study
 
+    from fhiradapter.store.place import is_store
+
     loaded = load_study(study)
-    return loaded, loaded.folder / loaded.store.path
+    folder = loaded.folder / loaded.store.path
+    if not is_store(folder):
+        raise UsageError(f"{folder}: is no store; `fhiradapter sync` makes one")
+    return loaded, folder

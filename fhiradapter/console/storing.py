@@ -1,7 +1,6 @@
 """What the verbs of a store say."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from fhiradapter.sync.rehearsal import Rehearsal
     from fhiradapter.tracing import Explanation
 
-RUNS = ("run", "began", "seconds", "outcome", "new", "changed", "removed", "units", "failed", "excluded")
+RUNS = ("run", "seconds", "outcome", "new", "changed", "removed", "units", "failed", "excluded")
 
 
 def print_sync(run: "Run", remarks: Sequence[str], files: Mapping[str, Path]) -> None:
@@ -31,12 +30,12 @@ def print_sync(run: "Run", remarks: Sequence[str], files: Mapping[str, Path]) ->
 
 def print_runs(runs: "Sequence[Run]") -> None:
     """Print runs, one line each."""
-    table = plain_table(*RUNS, right=RUNS[2:3] + RUNS[4:])
+    table = plain_table(*RUNS, right=RUNS[1:2] + RUNS[3:])
+    table.columns[0].no_wrap, table.columns[0].overflow = True, "ignore"  # the name says when it began
     for run in runs:
         seconds = (run.ended_at - run.started_at).total_seconds() if run.ended_at else None
         table.add_row(
             run.run_id,
-            _time(run.started_at),
             f"{seconds:,.1f}" if seconds is not None else "",
             f"{run.kind}, {run.outcome}",
             *(
@@ -82,19 +81,18 @@ def print_status(status: "Status", since: "Since | None") -> None:
 
 
 def print_quarantine(found: "Sequence[Quarantined]") -> None:
-    """Print what is in quarantine."""
-    table = plain_table("resource", "version", "reason", "element", "what to do", "raw file:line")
+    """Print what is in quarantine; a resource's name stands whole on its line, to be copied."""
     for one in found:
-        cells = (
-            f"{one.type}/{one.id}",
-            one.version or "",
-            one.reason + (" (an older version is shown)" if one.shown else ""),
-            one.path or "",
-            one.detail or "",
+        version = f" version {one.version}" if one.version else ""
+        where = f" at {one.path}" if one.path else ""
+        data.print(f"{one.type}/{one.id}{version}: {one.reason}{where}", soft_wrap=True, markup=False)
+        remarks = [
+            one.detail,
+            "an older version is shown" if one.shown else "nothing of it is shown",
             f"{one.file}:{one.line}",
-        )
-        table.add_row(*(Text(cell) for cell in cells))
-    data.print(table)
+        ]
+        text = Text("    " + "; ".join(remark for remark in remarks if remark), style="dim")
+        data.print(text, soft_wrap=True)
     data.print(f"{len(found):,} in quarantine")
 
 
@@ -130,10 +128,6 @@ def print_explanation(found: "Explanation") -> None:
         )
     if found.raw is not None:
         data.print(f"\n{found.raw}", soft_wrap=True, markup=False)
-
-
-def _time(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _instant(text: str | None) -> str:

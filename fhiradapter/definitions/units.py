@@ -86,6 +86,7 @@ class Units:
         for text, unit in (site_spellings or {}).items():
             self._spellings[normal_form(text)] = unit
         self.codes = frozenset(code for scale in self._scales.values() for code in scale)
+        self._cells: dict[str, tuple[_Line, bool] | None] = {}
         self._folded = _unambiguous({**{code: code for code in self.codes}, **self._spellings})
 
     def canonical(self, text: str) -> str | None:
@@ -145,17 +146,29 @@ class Units:
 
         A bare number is not a dose: without a unit, 100 may be cells, millions of cells or millilitres.
         """
-        code = self.canonical(unit)
+        if unit not in self._cells:
+            if len(self._cells) >= _REMEMBERED:
+                self._cells.clear()
+            self._cells[unit] = self._cell_line(unit)
+        found = self._cells[unit]
+        if found is None:
+            return None
+        line, per_kg = found
         try:
             value = EXACT.create_decimal(text_value)
         except InvalidOperation:
             return None
-        if code is None or not isfinite(float(value)):
+        return (float(EXACT.multiply(value, line.factor)), per_kg) if isfinite(float(value)) else None
+
+    def _cell_line(self, unit: str) -> tuple[_Line, bool] | None:
+        """Return the scale of a unit that counts cells, and whether it does so per kg of body weight."""
+        code = self.canonical(unit)
+        if code is None:
             return None
         for dimension, per_kg in ((CELL_COUNT, False), (CELL_COUNT_PER_MASS, True)):
             line = self._scales.get(dimension, {}).get(code)
             if line is not None:
-                return float(EXACT.multiply(value, line.factor)), per_kg
+                return line, per_kg
         return None
 
     def _find(self, concept: Concept, unit: str) -> Conversion | None:

@@ -18,10 +18,41 @@ DEEPEST = 500  # levels, as far as [limits] nesting goes; a resource deeper than
 BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in strings JSON escapes them, so these stand between tokens
 # http://hl7.org/fhir/issue-type, R4 and R5; any other code of an OperationOutcome may be free text.
 CODES = frozenset(
-    "business-rule code-invalid conflict deleted duplicate exception expired extension forbidden incomplete"
-    " informational invalid invariant limited-filter lock-error login multiple-matches no-store not-found"
-    " not-supported processing required security structure success suppressed throttled timeout too-costly"
-    " too-long transient unknown value".split()
+    {
+        "business-rule",
+        "code-invalid",
+        "conflict",
+        "deleted",
+        "duplicate",
+        "exception",
+        "expired",
+        "extension",
+        "forbidden",
+        "incomplete",
+        "informational",
+        "invalid",
+        "invariant",
+        "limited-filter",
+        "lock-error",
+        "login",
+        "multiple-matches",
+        "no-store",
+        "not-found",
+        "not-supported",
+        "processing",
+        "required",
+        "security",
+        "structure",
+        "success",
+        "suppressed",
+        "throttled",
+        "timeout",
+        "too-costly",
+        "too-long",
+        "transient",
+        "unknown",
+        "value",
+    }
 )
 FAILED = frozenset({"error", "fatal"})
 UTF16 = (b"\xff\xfe", b"\xfe\xff")

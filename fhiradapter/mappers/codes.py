@@ -7,7 +7,7 @@ import msgspec
 from fhiradapter.definitions.catalogue import Catalogue
 from fhiradapter.fhir.datatypes import CodeableConcept, Coding
 from fhiradapter.mappers.outcome import Note
-from fhiradapter.mappers.remembered import Remembered
+from fhiradapter.mappers.remembered import CAPACITY, Remembered
 from fhiradapter.reasons import Reason
 
 
@@ -76,10 +76,22 @@ class CodeReader:
         self.catalogue = catalogue
         self._remembered = Remembered(CodeableConcept | None, self._meaning)
         self.known = self._remembered.known
+        self._by_parts: dict[tuple[object, ...], Meaning] = {}
 
     def read(self, concept: CodeableConcept | None, path: str, notes: list[Note]) -> Coded:
         """Return the concept and the code as sent; the first code that a code list knows decides."""
-        coded, remarks = self._meaning(concept)
+        if concept is None:
+            return UNCODED
+        key = (
+            concept.text,
+            *[(one.system, one.code, one.display, one.user_selected) for one in concept.coding or ()],
+        )
+        known = self._by_parts.get(key)
+        if known is None:
+            if len(self._by_parts) >= CAPACITY:
+                self._by_parts.clear()
+            known = self._by_parts[key] = self._meaning(concept)
+        coded, remarks = known
         if remarks:
             notes.extend(Note(reason, path, detail) for reason, detail in remarks)
         return coded

@@ -90,6 +90,9 @@ def encounter_of(
 
 def plain_subject(text: str | None, context: Context) -> str | None:
     """Return the subject of a reference Patient/id, as most servers write it; None for other forms."""
+    known = context.subjects.get(text)
+    if known is not None:
+        return known
     if text is None or text[:8] != RELATIVE_PATIENT or context.neighbours.bases:
         return None
     own = text[8:]
@@ -100,6 +103,9 @@ def plain_subject(text: str | None, context: Context) -> str | None:
 
 def plain_encounter(text: str | None, context: Context) -> str | None:
     """Return the Encounter of a reference Encounter/id; None for other forms."""
+    known = context.encounters.get(text)
+    if known is not None:
+        return known
     if text is None or text[:10] != RELATIVE_ENCOUNTER or len(text) == len(RELATIVE_ENCOUNTER):
         return None
     own = text[10:]

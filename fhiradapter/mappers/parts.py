@@ -47,7 +47,7 @@ class Part:
         """Return it as bytes."""
         mapped = self.mapped
         tables = {table: _packed(batch) for table, batch in mapped.tables.items()}
-        rest = replace(self, mapped=MappedBatch({}, None, mapped.members, mapped.deferred))  # type: ignore[arg-type]
+        rest = replace(self, mapped=MappedBatch({}, None, mapped.members, mapped.deferred))
         return pickle.dumps((rest, tables, _packed(mapped.receipts)), pickle.HIGHEST_PROTOCOL)
 
     @staticmethod
@@ -59,7 +59,8 @@ class Part:
             tables={table: _unpacked(packed, SCHEMAS[table]) for table, packed in tables.items()},
             receipts=_unpacked(receipts, RECEIPTS),
         )
-        return replace(part, mapped=mapped)
+        found: Part = replace(part, mapped=mapped)
+        return found
 
 
 @dataclass
@@ -144,7 +145,7 @@ def _is_constant(column: pa.Array) -> bool:
     first = column[0]
     if column[count - 1] != first or column[count // 2] != first:
         return False
-    return bool(pc.all(pc.equal(column, first)).as_py())
+    return pc.all(pc.equal(column, first)).as_py() is True
 
 
 def _unpacked(packed: tuple[int, dict[str, Any], bytes], schema: pa.Schema) -> pa.RecordBatch:

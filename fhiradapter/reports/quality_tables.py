@@ -25,7 +25,9 @@ def snapshot_line(results: Results) -> str | None:
         f"{', '.join(kinds)} {'read as a whole' if until is None else f'up to {shown_time(until)}'}"
         for until, kinds in by_time.items()
     )
-    gap = "" if made.complete else " The run was not complete: what could not be read is as of an earlier run."
+    gap = (
+        "" if made.complete else " The run was not complete: what could not be read is as of an earlier run."
+    )
     failed = f" {count(made.failed_units)} units wait to be read again." if made.failed_units else ""
     return (
         f"Synced from FHIR servers; this is the state after {made.run}, which ended"

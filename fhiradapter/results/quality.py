@@ -19,7 +19,9 @@ class Snapshot(Result, frozen=True, kw_only=True):
     run: str
     ended: str  # UTC
     complete: bool
-    read_up_to: dict[str, str | None]  # resource type -> UTC, the oldest of all servers; null: read as a whole
+    read_up_to: dict[
+        str, str | None
+    ]  # resource type -> UTC, the oldest of all servers; null: read as a whole
     failed_units: int
 
 

@@ -67,6 +67,14 @@ class Holdings:
             for shard, until, some in self.database.rows(query, [self.source, kind])
         ]
 
+    def all_marks(self) -> dict[str, list[tuple[str, str, tuple[str, ...]]]]:
+        """Return the watermarks of every type."""
+        query = "SELECT type, shard, until, patients FROM base.watermarks WHERE source = ? ORDER BY ALL"
+        found: dict[str, list[tuple[str, str, tuple[str, ...]]]] = {}
+        for kind, shard, until, some in self.database.rows(query, [self.source]):
+            found.setdefault(kind, []).append((shard, until, tuple(some)))
+        return found
+
     def referred(self, kind: str) -> list[str]:
         """Return the ids of Medications or Specimens that current resources refer to for their meaning."""
         query = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -24,6 +25,12 @@ UNITS = pa.schema(
         ("patients", pa.list_(pa.string())),
     ]
 )
+MARKS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("source", "type", "shard", "until")),
+        ("patients", pa.list_(pa.string())),
+    ]
+)
 STOPPED = "STOPPED"  # the run was stopped before the unit's turn came
 
 # A failed unit is made good by one that covers its time, whatever its own name.
@@ -38,6 +45,11 @@ SELECT u.source, u.type, u.name, u.feed, u.shard, u.patients, u.since, u.until, 
     coalesce(f.first_run, $1) AS first_run, $1 AS last_run
 FROM records u LEFT JOIN base.failures f ON f.source = u.source AND f.type = u.type AND f.name = u.name
 WHERE u.state = 'failed'"""
+RUNS = """
+SELECT r.run_id, epoch_us(started_at), epoch_us(ended_at), kind, outcome, new, changed, removed,
+    count(u.name), count(u.name) FILTER (state = 'done'), count(u.name) FILTER (state = 'failed'),
+    count(u.name) FILTER (state = 'excluded')
+FROM base.runs r LEFT JOIN base.units u ON u.run_id = r.run_id"""
 OF_UNIT = "f.source = u.source AND f.type = u.type AND f.name = u.name"
 
 
@@ -91,11 +103,13 @@ def settle_units(database: Database, run_id: str, records: Sequence[UnitRecord])
                 database.execute(f"DELETE FROM base.failures f USING failing u WHERE {OF_UNIT}")
                 database.execute("INSERT INTO base.failures FROM failing")
     marks = {(one.source, one.type, one.shard): one for one in records if one.watermark is not None}
-    for key, one in marks.items():
-        database.execute("DELETE FROM base.watermarks WHERE source = ? AND type = ? AND shard = ?", key)
-        database.execute(
-            "INSERT INTO base.watermarks VALUES (?, ?, ?, ?, ?)", [*key, one.watermark, list(one.patients)]
-        )
+    if marks:
+        with database.given(marks=pa.Table.from_pylist([_mark(one) for one in marks.values()], schema=MARKS)):
+            database.execute(
+                "DELETE FROM base.watermarks f USING marks u"
+                " WHERE f.source = u.source AND f.type = u.type AND f.shard = u.shard"
+            )
+            database.execute("INSERT INTO base.watermarks FROM marks")
     for one in records:
         for code in one.warnings:
             database.execute(
@@ -165,17 +179,14 @@ def failed_units(database: Database) -> list[Unit]:
 
 def runs(database: Database, count: int) -> list[Run]:
     """Return the last runs, the newest first."""
-    rows = database.rows(
-        "SELECT r.run_id, epoch_us(started_at), epoch_us(ended_at), kind, outcome, new, changed, removed,"
-        " count(u.name), count(u.name) FILTER (state = 'done'), count(u.name) FILTER (state = 'failed'),"
-        " count(u.name) FILTER (state = 'excluded')"
-        " FROM base.runs r LEFT JOIN base.units u ON u.run_id = r.run_id"
-        " GROUP BY ALL ORDER BY 2 DESC, 1 DESC LIMIT ?",
-        [count],
-    )
     return [
-        Run(row[0], moment(row[1]), moment(row[2]) if row[2] is not None else None, *row[3:]) for row in rows
+        _run(row) for row in database.rows(f"{RUNS} GROUP BY ALL ORDER BY 2 DESC, 1 DESC LIMIT ?", [count])
     ]
+
+
+def run(database: Database, run_id: str) -> Run:
+    """Return one run; by a clock that was set back it need not be the newest."""
+    return _run(database.rows(f"{RUNS} WHERE r.run_id = ? GROUP BY ALL", [run_id])[0])
 
 
 def received(database: Database, run_id: str) -> Mapping[str, dict[str, dict[str, int]]]:
@@ -188,6 +199,20 @@ def received(database: Database, run_id: str) -> Mapping[str, dict[str, dict[str
     ):
         found.setdefault(kind, {}).setdefault(fate, {})[reason] = count
     return found
+
+
+def _mark(one: UnitRecord) -> dict[str, object]:
+    return {
+        "source": one.source,
+        "type": one.type,
+        "shard": one.shard,
+        "until": one.watermark,
+        "patients": list(one.patients),
+    }
+
+
+def _run(row: Sequence[Any]) -> Run:
+    return Run(row[0], moment(row[1]), moment(row[2]) if row[2] is not None else None, *row[3:])
 
 
 def _table(records: Sequence[UnitRecord]) -> pa.Table:

@@ -73,9 +73,7 @@ def show(database: Database, raw: Path, source: str, kind: str, id: str) -> byte
     places = database.rows(f"{PLACE} AND resource_id = ?", [source, kind, id])
     if not places and id.startswith(DIGEST):
         digest = id.removeprefix(DIGEST)
-        places = database.rows(
-            f"{PLACE} AND left(sha256(resource_id), {LENGTH}) = ?", [source, kind, digest]
-        )
+        places = database.rows(f"{PLACE} AND left(sha256(resource_id), {LENGTH}) = ?", [source, kind, digest])
     if not places or places[0][0] is None:
         raise UsageError(f"{kind}/{id}: is not in the store")
     return read_places(raw, places)[places[0]]

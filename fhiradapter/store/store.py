@@ -227,6 +227,10 @@ class Store:
         """Return the watermarks of a type: shard, up to when, and the patients of the unit that set it."""
         return Holdings(self.database, source).marks(kind)
 
+    def all_marks(self, source: str) -> dict[str, list[tuple[str, str, tuple[str, ...]]]]:
+        """Return the watermarks of every type, as `marks` does of one."""
+        return Holdings(self.database, source).all_marks()
+
     def referred(self, source: str, kind: str) -> list[str]:
         """Return the ids of Medications or Specimens that current resources refer to for their meaning."""
         return Holdings(self.database, source).referred(kind)

@@ -75,8 +75,8 @@ def follow_up(study: Study, made: SyncRun) -> dict[str, Path]:
 
 
 def covered(status: Status, run: Run) -> Snapshot:
-    """Return what the store covers after a run: up to when each type was read; a type may have several marks."""
-    until: dict[str, str | None] = {kind: None for kind in sorted(status.resources)}
+    """Return what the store covers after a run: up to when each type was read, by the oldest of its marks."""
+    until: dict[str, str | None] = dict.fromkeys(sorted(status.resources))
     for mark in status.watermarks:
         if BESIDE not in mark.shard:
             until[mark.type] = min(mark.until, until.get(mark.type) or mark.until)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fhiradapter.fhir.units import Fetched, Unit
 
-WAITING = 4  # parts; with those in the threads' hands some 100 MB at most
+WAITING = 2  # parts; with those in four threads' hands some 50 MB at most
 Fetch = Callable[[Unit], Iterator[Fetched]]
 
 

@@ -18,7 +18,7 @@ WORTH_CHECKING = 1 << 18  # bytes gathered before they are checked: each check h
 LINE_BREAK, BEGIN, END = b"\n{}"
 
 
-class Head(Element):
+class Head(Element, gc=False):
     """All that is read of a line; the rest is only looked through."""
 
     resource_type: str
@@ -32,7 +32,7 @@ def _decoder_of(kind: str | None) -> "msgspec.json.Decoder[Any]":
     if kind is None:
         return _heads
     element = ("resource_type", Literal[kind])
-    return msgspec.json.Decoder(msgspec.defstruct("TypedHead", [element], rename="camel"))
+    return msgspec.json.Decoder(msgspec.defstruct("TypedHead", [element], rename="camel", gc=False))
 
 
 class Lines:
@@ -49,6 +49,7 @@ class Lines:
         self._gathered: list[bytes] = []
         self._waiting = 0
         self._rest: list[bytes] = []
+        self._scratch = _Scratch()
 
     def take(self, chunk: bytes) -> None:
         """Check the next bytes of the file. Raises RefusedAnswerError for a line that breaks a rule."""
@@ -108,7 +109,7 @@ class Lines:
         except msgspec.ValidationError:
             _heads.decode_lines(content)  # raises for what is no resource of any type
             _refuse(Reason.NOT_ASKED_FOR)
-        if found and not _is_line_by_line(content, len(found)):
+        if found and not self._scratch.is_line_by_line(content, len(found)):
             for line in bytes(content).split(b"\n"):
                 if line.strip():
                     _heads.decode(line)
@@ -131,18 +132,32 @@ def _refuse_what_is_no_text(content: bytes | memoryview) -> None:
         _refuse(Reason.INVALID_ENCODING)
 
 
-def _is_line_by_line(content: bytes | memoryview, count: int) -> bool:
-    """Return True when each line is surely one object, which is so for what servers write.
+class _Scratch:
+    """Room for comparisons, used again and again: new memory each time takes longer than they do."""
 
-    The decoder reads objects, wherever the lines end. No line break can stand between } and { inside of one,
-    so when all of them do, there is an object on each line; as many objects as lines then is one on each.
-    """
-    signs = np.frombuffer(content, np.uint8)
-    breaks = signs == LINE_BREAK
-    if signs[0] != BEGIN or signs[-2] != END or not breaks[-1] or np.count_nonzero(breaks) != count:
-        return False
-    inner = breaks[1:-1] & (signs[:-2] == END) & (signs[2:] == BEGIN)
-    return int(np.count_nonzero(inner)) == count - 1
+    def __init__(self) -> None:
+        self._room = np.empty((3, 0), np.bool_)
+
+    def is_line_by_line(self, content: bytes | memoryview, count: int) -> bool:
+        """Return True when each line is surely one object, which is so for what servers write.
+
+        The decoder reads objects, wherever the lines end. No line break can stand between } and { inside of
+        one, so when all of them do, there is an object on each line; as many objects as lines then is one on
+        each.
+        """
+        signs = np.frombuffer(content, np.uint8)
+        size = len(signs)
+        if self._room.shape[1] < size:
+            self._room = np.empty((3, 2 * size), np.bool_)
+        breaks, ends, begins = self._room[0, :size], self._room[1, : size - 2], self._room[2, : size - 2]
+        np.equal(signs, LINE_BREAK, out=breaks)
+        if signs[0] != BEGIN or signs[-2] != END or not breaks[-1] or np.count_nonzero(breaks) != count:
+            return False
+        np.equal(signs[:-2], END, out=ends)
+        np.equal(signs[2:], BEGIN, out=begins)
+        np.logical_and(ends, begins, out=ends)
+        np.logical_and(ends, breaks[1:-1], out=ends)
+        return int(np.count_nonzero(ends)) == count - 1
 
 
 def _refuse(reason: Reason) -> NoReturn:

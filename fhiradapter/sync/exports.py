@@ -48,7 +48,7 @@ class Exports:
     """The exports of one source; at most one of them is under way.
 
     `folder` is where files land until they are committed, each export in a folder of its own. `tell` hears
-    how far it is. `sleep` may raise to end all waiting: what was stored is gone on with in the next run.
+    how far it is. Both `tell` and `sleep` may raise to end it all: the next run goes on from what was stored.
     """
 
     def __init__(

@@ -17,11 +17,21 @@ class StoreKnown:
         self._store = store
         self._source = source
         self._lock = lock
+        # Planning asks for these type by type, and each question costs a millisecond.
+        self._marks: dict[str, list[Mark]] | None = None
+        self._replacements: list[Replacement] | None = None
+
+    def forget(self) -> None:
+        """Ask the store again: something was committed."""
+        self._marks = self._replacements = None
 
     def marks(self, kind: str) -> Sequence[Mark]:
         """Return the watermark of every shard of a type."""
         with self._lock:
-            return [Mark(*found) for found in self._store.marks(self._source, kind)]
+            if self._marks is None:
+                found = self._store.all_marks(self._source)
+                self._marks = {name: [Mark(*mark) for mark in marks] for name, marks in found.items()}
+            return self._marks.get(kind, [])
 
     def held(
         self,
@@ -31,6 +41,8 @@ class StoreKnown:
         ids: Collection[str] | None = None,
     ) -> Mapping[str, Held]:
         """Return what is held of a type by id: of some patients (for Patient: these), of some ids, or all."""
+        if ids is not None and not ids:
+            return {}
         if kind == PATIENT_TYPE and ids is None:
             patients, ids = None, patients
         with self._lock:
@@ -53,7 +65,10 @@ class StoreKnown:
     def replacements(self) -> Collection[Replacement]:
         """Return the merges that the current Patients tell of."""
         with self._lock:
-            return [Replacement(*found) for found in self._store.replacements(self._source)]
+            if self._replacements is None:
+                found = self._store.replacements(self._source)
+                self._replacements = [Replacement(*one) for one in found]
+            return self._replacements
 
 
 STATES: dict[str, State] = {state: state for part in get_args(State) for state in get_args(part) or (part,)}

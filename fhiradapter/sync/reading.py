@@ -15,7 +15,7 @@ from fhiradapter.sync.queries import Query, about, by_id, portions
 from fhiradapter.sync.stable import read_stable
 from fhiradapter.sync.subjects import patient_of
 
-ENTRIES_AT_ONCE = 10_000  # handed on together; at 1.2 kB each, four threads hold about 50 MB
+ENTRIES_AT_ONCE = 5_000  # handed on together; at 1.5 kB each, four threads hold about 30 MB
 PATIENT_TYPE = "Patient"
 
 

@@ -23,6 +23,7 @@ from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.settings import Source, Study
 from fhiradapter.store.disk import Disk
 from fhiradapter.store.ledger import Run
+from fhiradapter.store.ledger import run as run_of
 from fhiradapter.store.store import Store
 from fhiradapter.sync.crew import Crew
 from fhiradapter.sync.fetching import fetch
@@ -34,7 +35,7 @@ from fhiradapter.sync.plans import Plan, Probed
 from fhiradapter.sync.reading import Reading
 from fhiradapter.sync.stages import STAGES
 
-ENTRIES_AT_ONCE = 20_000  # of one commit; a commit costs some hundredths of a second besides its rows
+ENTRIES_AT_ONCE = 10_000  # of one commit; a commit costs some hundredths of a second besides its rows
 TOLD = (AuthenticationError, ServerError)  # what one server does must not keep others from being read
 
 Progress = Callable[[str, int], None]
@@ -171,7 +172,7 @@ def run_sync(
                 if not given.stopping.is_set():
                     raise
         store.finish_run(now=given.now(), stopped=bool(errors) or given.stopping.is_set())
-        run = store.status(1).runs[0]
+        run = run_of(store.database, run_id)
         say(
             "run ends",
             run=run_id,
@@ -264,6 +265,7 @@ class _SourceRun:
             began = time.monotonic()
             with self._lock:
                 counts = self._store.commit(batch)
+                self._known.forget()
             say(
                 "committed",
                 run=self._run_id,

@@ -10,12 +10,23 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import analysis, mapping, mixed_model
+from tests.benchmarks import analysis, mapping, mixed_model, sync, workers
+from tests.benchmarks.resources import GENERATORS
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TARGETS = {
     "mapped / orjson.loads, best rounds": "at least 0.35",
     "1,000,000 Observations, `fhiradapter map`: peak, MB": "under 600",
+    "1,000,000 Observations, workers 2: resources a second": "at least 250,000",
+    "1,000,000 Observations, two workers, times as fast as one": "at least 1.7",
+    "1,000,000 Observations, workers 2: peak of all processes, MB": "under 800",
+    "1,000,000 MedicationAdministrations, workers 2: resources a second": "at least 120,000",
+    "1,000,000 Patients, workers 2: resources a second": "at least 120,000",
+    "sync of 100,000 resources: resources a second, first sync": "at least 10,000",
+    "sync of 100,000 resources: peak, MB": "under 600",
+    "sync of 500,000 resources: peak, MB": "under 600",
+    "sync of 100,000 resources: percent of the first sync, 1 % changed": "at most 5",
+    "sync of 100,000 resources: tables that differ from a fresh sync": "0",
     "start-up: --help, seconds": "under 0.4",
     "mixed model, 10,000 subjects x 10 visits: times faster than statsmodels": "at least 50",
     "mixed model, 100,000 subjects x 20 visits: seconds": "under 10",
@@ -32,6 +43,13 @@ def measure(*, quick: bool) -> dict[str, float]:
     for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
         for name, value in mapping.peak_memory(count).items():
             figures[f"{count:,} Observations, `fhiradapter map`: {name}"] = value
+    for kind in GENERATORS:
+        for count in (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000):
+            for name, value in workers.map_rates(kind, count, rounds=1 if quick else 3).items():
+                figures[f"{count:,} {kind}s, {name}"] = value
+    for count in (100_000,) if quick else (100_000, 500_000):
+        for name, value in sync.sync_costs_in_a_process(count, change=count == 100_000).items():
+            figures[f"sync of {count:,} resources: {name}"] = value
     if not quick:
         beside = mixed_model.beside_statsmodels(10_000, 10)
         small = "mixed model, 10,000 subjects x 10 visits"

@@ -1,6 +1,6 @@
-"""How fast a sync is from a server that answers at once, its memory, and what a change costs (synthetic data).
+"""How fast a sync is from a server that answers at once, its memory, and what a change costs (synthetic).
 
-Seconds of this process's own work stand beside those of the clock: on a machine that others use they say more.
+Seconds of this process's own work stand beside those of the clock: others may use the machine, too.
 """
 
 import json
@@ -177,23 +177,24 @@ def sync_costs(count: int, *, change: bool) -> dict[str, float]:
                     f"percent of the first sync's work, {name}": 100 * spent / work,
                     f"requests, {name}": server.requests.total(),
                 }
-            figures["tables that differ from a fresh sync"] = differing(server, folder)
+            figures["tables that differ from a fresh sync"] = len(differing(server, folder))
     return figures
 
 
-def differing(server: InstantServer, folder: Path) -> float:
-    """Return how many tables a fresh store has otherwise; rows' places in raw files are their own matter."""
+def differing(server: InstantServer, folder: Path) -> list[str]:
+    """Return the tables that a fresh store has otherwise; rows' places in raw files are their own matter."""
     fresh = folder / "fresh"
     fresh.mkdir()
     synced(server, fresh)
     one, other = read_snapshot(folder / "store"), read_snapshot(fresh / "store")
     places = {"source_file", "source_line", "run_id"}
-    found = 0
+    found = []
     for name in one.tables:
         columns = [column for column in one.arrow(name).column_names if column not in places]
         tables = (each.arrow(name).select(columns) for each in (one, other))
         left, right = (sorted(map(repr, table.to_pylist())) for table in tables)
-        found += left != right
+        if left != right:
+            found.append(name)
     return found
 
 

@@ -1,4 +1,4 @@
-"""A FHIR server whose every field about patients holds a mark, and which fails in any way that is asked for."""
+"""A FHIR server whose every field about patients holds a mark, and which fails in whatever way is asked."""
 
 import gzip
 import json
@@ -26,7 +26,9 @@ class Marks:
     def found_in(self, text: str) -> list[str]:
         """Return the fields whose marks are in a text, in any case."""
         lower = text.lower()
-        encoded = {field: b64encode(mark.encode()).decode().lower()[:12] for field, mark in self.known.items()}
+        encoded = {
+            field: b64encode(mark.encode()).decode().lower()[:12] for field, mark in self.known.items()
+        }
         plain = [field for field, mark in self.known.items() if mark.lower() in lower]
         return plain + [field for field in encoded if encoded[field] in lower and field == "photo"]
 
@@ -248,7 +250,8 @@ def _page(ward: Ward, following: str) -> bytes:
 
 
 def _html() -> bytes:
-    return f"<html><title>{MARKS['HTML page']}</title><a href='/x?q={MARKS['query of a page']}'></a></html>".encode()
+    link = f"<a href='/x?q={MARKS['query of a page']}'></a>"
+    return f"<html><title>{MARKS['HTML page']}</title>{link}</html>".encode()
 
 
 def _whole() -> bytes:

@@ -59,12 +59,12 @@ def _drive() -> None:
     for line in sys.stdin:
         if line == "end\n":
             _, status = os.waitpid(started, 0)
-            print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the answer to the test
+            print(os.waitstatus_to_exitcode(status), flush=True)
             continue
         started = os.fork()
         if started == 0:
             os._exit(_run(json.loads(line)))
-        print(started, flush=True)  # noqa: T201
+        print(started, flush=True)
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Syncs that are killed at random moments, each followed by one that has to put everything right by itself."""
+"""Syncs that are killed at random moments, each followed by one that puts everything right by itself."""
 
 import os
 import random

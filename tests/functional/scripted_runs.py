@@ -1,4 +1,4 @@
-"""Whole syncs of a scripted server into a store: time, waiting and chance are given, so that nothing waits."""
+"""Whole syncs of a scripted server into a store: time and chance are given, so that nothing waits."""
 
 import json
 from collections.abc import Mapping

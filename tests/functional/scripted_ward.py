@@ -1,4 +1,4 @@
-"""A small synthetic ward as a FHIR server shows it: every answer depends on the URL and the ward's clock alone."""
+"""A small synthetic ward as a FHIR server shows it: an answer depends on the URL and the ward's clock."""
 
 import json
 from collections.abc import Iterator
@@ -84,22 +84,10 @@ class Ward:
         return Answer(410 if known else 404, _json(_outcome("deleted")), headers)
 
     def _search(self, kind: str, query: list[tuple[str, str]], url: str) -> Json:
-        found = [one for (kind_, _), one in self.current.items() if kind_ == kind]
-        size, offset, order = 20, 0, "_id"
-        for name, value in query:
-            if name == "_lastUpdated":
-                found = [one for one in found if _is_in(one["meta"]["lastUpdated"], value)]
-            elif name == "_id":
-                found = [one for one in found if one["id"] in value.split(",")]
-            elif name in SUBJECTS:
-                wanted = {one.removeprefix("Patient/") for one in value.split(",")}
-                found = [one for one in found if _about(one) in wanted]
-            elif name == "_count":
-                size = int(value)
-            elif name == "_offset":
-                offset = int(value)
-            elif name == "_sort":
-                order = value
+        found = [one for (kind_, _), one in self.current.items() if kind_ == kind and _fits(one, query)]
+        said = dict(query)
+        size, offset = int(said.get("_count", "20")), int(said.get("_offset", "0"))
+        order = said.get("_sort", "_id")
         if ("_summary", "count") in query:
             return {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
         found.sort(key=lambda one: one["id"])
@@ -231,6 +219,18 @@ def _coded(code: str) -> Json:
 
 def _about(resource: Json) -> str | None:
     return resource.get("subject", {}).get("reference", "").removeprefix("Patient/") or None
+
+
+def _fits(resource: Json, query: list[tuple[str, str]]) -> bool:
+    """Return whether a resource is what a search asks for."""
+    for name, value in query:
+        if name == "_lastUpdated" and not _is_in(resource["meta"]["lastUpdated"], value):
+            return False
+        if name == "_id" and resource["id"] not in value.split(","):
+            return False
+        if name in SUBJECTS and _about(resource) not in value.replace("Patient/", "").split(","):
+            return False
+    return True
 
 
 def _is_in(updated: str, bound: str) -> bool:

@@ -25,7 +25,7 @@ SERVER = f"""[[sources]]
 name = "hospital"
 kind = "server"
 base_url = "{BASE}"
-site = "{EXAMPLE / 'site.toml'}"
+site = "{EXAMPLE / "site.toml"}"
 time_zone = "America/New_York"
 """
 
@@ -117,7 +117,7 @@ def line_of(resource: dict[str, Any]) -> bytes:
 def caller(
     trial: Trial, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Answer]:
-    """Return a function that calls a verb as the command line does, with the trial's server as the network."""
+    """Return a function that calls a verb as the command line does; the network is the trial's server."""
     monkeypatch.setattr(running, "circumstances", lambda *_, **__: trial.circumstances())
     monkeypatch.chdir(trial.folder)
 

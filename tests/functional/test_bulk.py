@@ -1,5 +1,6 @@
 """Bulk exports: each trap of real servers ends as the rules say, and no kill begins a second export."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -1112,6 +1113,27 @@ def test_a_journal_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path: Path
     path.write_bytes(b'{"half\n' + path.read_bytes())
     with pytest.raises(FhirAdapterError, match="e1"):
         journals.load()
+
+
+def test_a_run_can_be_stopped_while_files_come(clock: FakeClock, tmp_path: Path) -> None:
+    """Whoever hears of the progress may end it: what is here stays, the next run fetches the rest."""
+    with serving(clock, tmp_path, settings={"concurrency": 1}) as client:
+        store = Collected()
+        with client.exports() as exports:
+            exports.begin(Order(REQUEST))
+
+            def stop(told: Told) -> None:
+                if told.step == "FILES" and told.done == 3:
+                    raise KeyboardInterrupt
+
+            exports.tell = stop
+            exports._downloads = dataclasses.replace(exports._downloads, tell=stop)
+            with pytest.raises(KeyboardInterrupt):
+                exports.advance()
+        client.run(store)
+        assert store.current == everything(client)
+        assert sum(client.server.downloads.values()) <= 9 + 2
+        assert len(client.server.kick_offs) == 1
 
 
 def test_a_second_export_is_not_begun_beside_another(clock: FakeClock, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_store_without_a_run_has_metrics_without_samples() -> None:
 
 
 def test_numbers_are_whole_and_labels_escaped() -> None:
-    """A million resources are 1000000, not 1e+06 cut to six digits; quotes, backslashes and breaks are escaped."""
+    """Millions are not cut to six digits; quotes, backslashes and breaks are escaped."""
     odd = 'a"b\\c\nd'
     samples = parsed(
         exposition(

@@ -1,8 +1,9 @@
 """What a server says of patients stays in its places: no verb and no failure tells it to a log or a screen.
 
-Asked for patient content are `explain` and `quarantine show` alone. `quarantine list` names resources by type and
-id, because a steward has to find them: an id is a key that says nothing of a person. The id of a Patient, which
-links all that is known of one, and an id that FHIR does not allow, which may be anything, are shown as a digest.
+Asked for patient content are `explain` and `quarantine show` alone. `quarantine list` names resources by type
+and id, because a steward has to find them: an id is a key that says nothing of a person. The id of a Patient,
+which links all that is known of one, and an id that FHIR does not allow, which may be anything, are shown as
+a digest.
 """
 
 import errno
@@ -20,8 +21,11 @@ import pytest
 from charted import FAILURES, MARKS, PATIENT, Ward, charted
 
 from fhiradapter.cli import main
+from fhiradapter.runs import map_study
+from fhiradapter.settings import load_study
 from fhiradapter.store.disk import Disk
 from fhiradapter.sync import running
+from fhiradapter.sync.aftermath import follow_up
 
 STUDY = """
 [study]
@@ -276,7 +280,7 @@ main()
 
 
 def test_a_crash_tells_where_and_not_what(study: Path) -> None:
-    """A traceback shows files, lines and the kind of the error; its message may be a chart, and is left out."""
+    """Shown are files, lines and the kind of the error; its message may be a chart, and is left out."""
     done = subprocess.run(
         [sys.executable, "-c", CRASH, "sync", str(study), "--log", "sync.log", "--debug"],
         capture_output=True,
@@ -290,9 +294,7 @@ def test_a_crash_tells_where_and_not_what(study: Path) -> None:
     assert_clean(Told(1, done.stdout + done.stderr), study.parent)
 
 
-def test_a_crash_in_a_thread_tells_nothing(
-    call: Call, study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_in_a_thread_tells_nothing(call: Call, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a thread raises is raised where it is waited for, and told in the same way."""
 
     def crashed(*_: Any, **__: Any) -> None:
@@ -302,4 +304,3 @@ def test_a_crash_in_a_thread_tells_nothing(
     told = synced(call, study)
     assert (told.code, "RuntimeError" in told.text) == (1, True)
     assert_clean(told, study.parent)
-

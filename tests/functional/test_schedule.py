@@ -1,4 +1,4 @@
-"""Runs begin when the schedule says, never pile up, and end as soon as that is asked for; the clock is a fake."""
+"""Runs begin when the schedule says, never pile up, and end when that is asked for; the clock is a fake."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The verbs of a store: `explain`, `export`, `rebuild`, `status` and `quarantine`, as the command line has them."""
+"""The verbs of a store, as the command line has them: explain, export, rebuild, status and quarantine."""
 
 import json
 import stat
@@ -20,7 +20,7 @@ Call = Callable[..., Answer]
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
-    """A trial that was synced, changed and synced again: one event has two versions, one cannot be read."""
+    """A trial that was synced twice: one event has two versions, one Observation cannot be read."""
     found = Trial(tmp_path)
     found.sync()
     events = list(found.resources["AdverseEvent"])
@@ -122,7 +122,7 @@ def test_a_cohort_folder_is_exported_too(trial: Trial, call: Call) -> None:
 
 
 def test_rebuild_makes_the_same_store(trial: Trial, call: Call) -> None:
-    """The database is thrown away and made from the raw files: what it says is the same, and so is the snapshot."""
+    """The database is thrown away and made from the raw files: what it says is the same."""
     before, shown = trial.dump(), read_snapshot(trial.store)
     (trial.store / "store.duckdb").unlink()
     answer = call("rebuild", trial.study_file, "--json")
@@ -136,7 +136,7 @@ def test_rebuild_makes_the_same_store(trial: Trial, call: Call) -> None:
 
 
 def test_status_shows_runs_marks_coverage_and_quarantine(trial: Trial, call: Call) -> None:
-    """Both runs, how many of each type there are and up to when it was read, and why something is held back."""
+    """Both runs, how many of each type there are, up to when it was read, and what is held back."""
     text = call("status", trial.study_file).out
     assert text.count("sync, complete") == 2
     for kind, found in trial.resources.items():

@@ -1,4 +1,4 @@
-"""Whatever fails during a sync, one clean run later the store is as if nothing had happened; all data synthetic."""
+"""Whatever fails during a sync, one clean run later the store is the undisturbed one; all data synthetic."""
 
 import errno
 import logging
@@ -153,7 +153,7 @@ def test_faults_of_a_first_sync(little: World, tmp_path: Path, fault: str) -> No
 @pytest.mark.parametrize("changed", ["everything"], indirect=True)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_of_a_later_sync(changed: World, fault: str) -> None:
-    """The first request fails, in the next run every other one, the odd or the even; then comes a clean run."""
+    """The first request fails, in the next run every other one, odd or even; then comes a clean run."""
     study = changed.read_with(tries=1, **hurried(fault))
     injected = 0
     for remainder in (0, 1):
@@ -241,14 +241,15 @@ def test_faults_of_the_disk(changed: World, kind: str) -> None:
     error, steps, stride = DISKS[kind]
     counted = Failing(0, Exit(), steps)
     sync(changed.server, changed.study, changed.restarted("store"), disk=counted)
-    third = -(-(-counted.left) // 3)
+    total = -counted.left
+    third = (total + 2) // 3
     injected = sum(
         faults_of(
             changed, lambda point: Failing(point, error(), steps), [first, first + third, first + 2 * third]
         )
         for first in range(1, third + 1, stride)
     )
-    print(f"{injected} of {-counted.left} operations failed: {kind}")
+    print(f"{injected} of {total} operations failed: {kind}")
     assert injected >= third // stride
 
 

@@ -2,8 +2,10 @@
 
 import sys
 
+from tests.soak.kills import kills
 from tests.soak.live_writes import live_writes
 
 if __name__ == "__main__":
     quick = "--quick" in sys.argv
-    sys.exit(not (live_writes(20, 2_000) if quick else live_writes()))
+    passed = [live_writes(20, 2_000) if quick else live_writes(), kills(20) if quick else kills()]
+    sys.exit(not all(passed))

@@ -17,6 +17,7 @@ def kills(number: int = 1_000, seed: int = SEED) -> bool:
         found = killed_syncs(Path(folder), number, seed=seed)
     print(
         f"seed {seed}: {number:,} kills, {found.killed:,} before the end of a run of {found.longest:.2f} s,"
-        f" {len(found.different)} differences, {len(found.failed)} failed runs, {time.monotonic() - begun:.0f} s"
+        f" {len(found.different)} differences, {len(found.failed)} failed runs,"
+        f" {time.monotonic() - begun:.0f} s"
     )
     return not found.different and not found.failed

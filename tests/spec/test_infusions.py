@@ -90,11 +90,11 @@ def test_a_missed_infusion_keeps_its_reason():
 
 def test_a_study_without_treatment_or_exposures_has_none():
     """The empty frame has the same columns and types as a full one."""
-    full = given().dtypes
+    full = given().dtypes.astype(str)  # of a category, whichever subjects it holds
     without = given_infusions(cohort(exposures=rows(ADMINISTRATIONS)), study(treatment=None))
     nothing = given_infusions(cohort(), study())
     assert without.empty
     assert nothing.empty
-    assert without.dtypes.equals(full)
-    assert nothing.dtypes.equals(full)
+    assert without.dtypes.astype(str).equals(full)
+    assert nothing.dtypes.astype(str).equals(full)
     assert excluded_administrations(cohort(), study(), pd.Index([])) == {}
