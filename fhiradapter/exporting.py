@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,10 +14,12 @@ from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.errors import UsageError
 from fhiradapter.settings import load_study
+from fhiradapter.store.bulk_ndjson import MANIFEST, write_bulk
+from fhiradapter.store.current import current_resources, read_up_to
 from fhiradapter.store.directory import read_cohort
 from fhiradapter.store.disk import PRIVATE_FILE
-from fhiradapter.store.place import is_store
-from fhiradapter.store.snapshot import read_snapshot
+from fhiradapter.store.place import Place, is_store
+from fhiradapter.store.snapshot import open_snapshot, read_snapshot
 
 Files = dict[str, Path]
 
@@ -71,4 +75,24 @@ def to_csv(home: Path, out: Path) -> Files:
     return files
 
 
-FORMS: dict[str, Callable[[Path, Path], Files]] = {"parquet": to_parquet, "csv": to_csv}
+def to_ndjson(home: Path, out: Path) -> Files:
+    """Write the store's resources as they were sent, a file per type, with a manifest as bulk exports have.
+
+    Raises UsageError where there is no store: a folder with a cohort does not hold what was sent.
+    """
+    if not is_store(home):
+        raise UsageError(f"{home}: is no store; only a store keeps resources as they were sent")
+    with closing(open_snapshot(home)) as database:
+        written = write_bulk(
+            current_resources(database, Place(home).raw),
+            out,
+            transaction_time=read_up_to(database) or datetime.now(UTC),
+        )
+    return {path.stem: path for path in written.files} | {"manifest": out / MANIFEST}
+
+
+FORMS: dict[str, Callable[[Path, Path], Files]] = {
+    "parquet": to_parquet,
+    "csv": to_csv,
+    "ndjson": to_ndjson,
+}

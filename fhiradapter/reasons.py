@@ -183,7 +183,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.SAME_FACT: Meaning(IGNORED, "information", "another source sent the same fact; that one is kept"),
     Reason.HIDDEN: Meaning(
-        FLAGGED, "warning", "its server finds it by id alone and not by search any more: kept; ask the source why"
+        FLAGGED,
+        "warning",
+        "its server finds it by id alone and not by search any more: kept; ask the source why",
     ),
     Reason.ACCESS_LOST: Meaning(
         FLAGGED, "warning", "its server does not let us read it any more: kept as it was read last"
@@ -285,7 +287,9 @@ MEANINGS: dict[Reason, Meaning] = {
         FLAGGED, "error", "an export without a readable transactionTime, list of files or place to ask"
     ),
     Reason.COUNT_DIFFERS: Meaning(
-        FLAGGED, "error", "a file of an export has not as many lines as its manifest says; nothing of it counts"
+        FLAGGED,
+        "error",
+        "a file of an export has not as many lines as its manifest says; nothing of it counts",
     ),
     Reason.EXPORT_FAILED: Meaning(FLAGGED, "error", "the server says that its export failed"),
     Reason.EXPORT_GONE: Meaning(

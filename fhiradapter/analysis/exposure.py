@@ -229,7 +229,7 @@ def _timeline_rows(
             as_numbers(rows["cells"]),
             as_whole(rows["planned_visit"]),
             rows["timing"].tolist(),
-            [None if home is pd.NA else home for home in rows["same_day"].astype("boolean").tolist()],
+            [None if pd.isna(home) else bool(home) for home in rows["same_day"].astype("boolean").tolist()],
             rows["notes"].tolist(),
             as_numbers(rows["minutes"]),
             strict=True,

@@ -122,8 +122,9 @@ def places(subject_id: pd.Series, population: pd.Index) -> npt.NDArray[np.int64]
     codes = subject_id.cat.codes.to_numpy(dtype=np.int64)
     categories = subject_id.cat.categories
     if categories is population or categories.equals(population):
-        return codes
-    return np.append(population.get_indexer(categories), -1).astype(np.int64)[codes]
+        return np.asarray(codes, dtype=np.int64)
+    found: npt.NDArray[np.int64] = np.append(population.get_indexer(categories), -1).astype(np.int64)[codes]
+    return found
 
 
 def of_subject(per_subject: pd.Series, subject_id: pd.Series) -> pd.Series:

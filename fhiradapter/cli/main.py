@@ -55,6 +55,7 @@ VERBS: tuple[Callable[..., None], ...] = (
 for verb in VERBS:
     app.command(verb.__name__.rstrip("_"))(verb)
 app.add_typer(store.quarantine)
+app.add_typer(syncing.bulk)
 
 
 def main() -> None:

@@ -156,7 +156,6 @@ def rebuild(study: StudyFile, as_json: AsJson = False) -> None:
 
 def _store_of(study: Path) -> "tuple[Study, Path]":
     from fhiradapter.settings import load_study
-
     from fhiradapter.store.place import is_store
 
     loaded = load_study(study)

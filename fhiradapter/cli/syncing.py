@@ -116,7 +116,7 @@ def _shown(given: "Circumstances") -> Iterator[None]:
     from fhiradapter.console import SyncView
 
     with SyncView() as view:
-        given.progress = view.advance
+        given.progress, given.note = view.advance, view.note
         yield
 
 
@@ -136,3 +136,35 @@ def _show(made: "SyncRun", files: dict[str, Path], *, as_json: bool) -> None:
     else:
         print_sync(made.run, made.remarks, files)
     sys.stdout.flush()
+
+
+bulk = typer.Typer(name="bulk", help="Bulk exports of the study's servers.", no_args_is_help=True)
+
+
+@bulk.command("list")
+def list_exports(study: StudyFile, as_json: AsJson = False) -> None:
+    """List exports: when they began, what they ask for, and how far they are."""
+    from fhiradapter.console import print_exports
+    from fhiradapter.settings import load_study
+    from fhiradapter.sync.export_listing import list_all
+
+    found = list_all(load_study(study))
+    if as_json:
+        print_json(found)
+    else:
+        print_exports(found)
+
+
+@bulk.command("cancel")
+def cancel(
+    study: StudyFile,
+    export: Annotated[str, typer.Argument(metavar="ID", help="As `bulk list` names it.")],
+) -> None:
+    """Let the server forget an export that is under way; the next sync begins a new one."""
+    from fhiradapter.settings import load_study
+    from fhiradapter.sync.export_listing import cancel_one
+    from fhiradapter.sync.running import circumstances
+
+    loaded = load_study(study)
+    cancel_one(loaded, circumstances(loaded, environment=_environment()), export)
+    typer.echo(f"{export}: cancelled")

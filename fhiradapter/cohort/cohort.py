@@ -119,7 +119,7 @@ class Cohort:
             subject_id = pd.Categorical.from_codes(
                 codes if chosen is None else codes[chosen], dtype=self._subjects_dtype(), validate=False
             )
-            found.insert(0, "subject_id", subject_id)
+            found.insert(0, "subject_id", pd.Series(subject_id))
         return found[list(columns)]
 
     def codes(self, table: str, column: str) -> Codes:

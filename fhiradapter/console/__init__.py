@@ -5,6 +5,7 @@ from fhiradapter.console.progress import ProgressView, SyncView
 from fhiradapter.console.screens import data, talk
 from fhiradapter.console.storing import (
     print_explanation,
+    print_exports,
     print_quarantine,
     print_rehearsal,
     print_runs,
@@ -19,6 +20,7 @@ __all__ = [
     "print_accounts",
     "print_code_counts",
     "print_explanation",
+    "print_exports",
     "print_issues",
     "print_quarantine",
     "print_rehearsal",

@@ -17,6 +17,7 @@ from rich.progress import (
 from fhiradapter.console.screens import talk
 
 SECONDS_BETWEEN_LINES = 10
+NOTE = ""  # the task that is no resource type
 
 
 class ProgressView:
@@ -95,6 +96,17 @@ class SyncView:
         if self._bar:
             self._bar.stop()
         self._line("received")
+
+    def note(self, text: str) -> None:
+        """Show a sentence beside the counts in place of the one before, such as how far an export is."""
+        now = time.monotonic()
+        if self._bar:
+            if NOTE not in self._tasks:
+                self._tasks[NOTE] = self._bar.add_task(text, total=None, received="", rate="")
+            self._bar.update(self._tasks[NOTE], description=text)
+        elif now - self._last > SECONDS_BETWEEN_LINES:
+            self._last = now
+            talk.print(text, soft_wrap=True, markup=False)
 
     def advance(self, kind: str, received: int) -> None:
         """Count what came since the last call."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fhiradapter.store.quarantine import Quarantined
     from fhiradapter.store.status import Status
     from fhiradapter.sync.aftermath import Since
+    from fhiradapter.sync.export_listing import ExportLine
     from fhiradapter.sync.rehearsal import Rehearsal
     from fhiradapter.tracing import Explanation
 
@@ -94,6 +95,15 @@ def print_quarantine(found: "Sequence[Quarantined]") -> None:
         text = Text("    " + "; ".join(remark for remark in remarks if remark), style="dim")
         data.print(text, soft_wrap=True)
     data.print(f"{len(found):,} in quarantine")
+
+
+def print_exports(found: "Sequence[ExportLine]") -> None:
+    """Print bulk exports, one line each."""
+    table = plain_table("export", "source", "began", "state", "level", "types", "since")
+    for one in found:
+        cells = (one.id, one.source, one.began, one.step, one.level, ", ".join(one.types), one.since or "")
+        table.add_row(*(Text(cell) for cell in cells))
+    data.print(table if found else "no export yet")
 
 
 def print_rehearsal(found: "Rehearsal") -> None:

@@ -40,6 +40,15 @@ WHERE u.state = 'done' AND f.source = u.source AND f.type = u.type AND (f.name =
     f.feed = u.feed AND f.shard = u.shard AND len(f.patients) = 0 AND len(u.patients) = 0
     AND f.since IS NOT NULL AND f.until IS NOT NULL
     AND coalesce(u.since, f.since) <= f.since AND coalesce(u.until, f.until) >= f.until))"""
+# What the server does not have is not missed. Every other type that was excluded is.
+MISSED = """
+SELECT count(*) FROM base.units WHERE run_id = ?
+AND (state = 'failed' OR (state = 'excluded' AND reason IS DISTINCT FROM 'NOT_OFFERED'))"""
+# A run asks again for all that was not read: what failed before and not again was made good, also where it
+# was asked for in other portions.
+MADE_GOOD = """
+DELETE FROM base.failures f WHERE last_run <> $1 AND EXISTS (
+    FROM base.units u WHERE u.run_id = $1 AND u.source = f.source AND u.type = f.type AND u.state = 'done')"""
 FAILING = """
 SELECT u.source, u.type, u.name, u.feed, u.shard, u.patients, u.since, u.until, u.reason, u.status,
     coalesce(f.first_run, $1) AS first_run, $1 AS last_run
@@ -133,7 +142,8 @@ def add_counts(database: Database, run_id: str, counts: Counts) -> None:
 def end(database: Database, run_id: str, ended: datetime, *, stopped: bool) -> str:
     """Close the account of a run and return its outcome: complete, or partial.
 
-    Units that were not reached fail when the run was `stopped`. Raises AccountingError otherwise.
+    Partial is a run with failed units, or with a type that the server offers and did not let be read. Units
+    that were not reached fail when the run was `stopped`. Raises AccountingError otherwise.
     """
     open_ones = int(
         database.value("SELECT count(*) FROM base.units WHERE run_id = ? AND state = 'planned'", [run_id])
@@ -145,8 +155,10 @@ def end(database: Database, run_id: str, ended: datetime, *, stopped: bool) -> s
             "UPDATE base.units SET state = 'failed', reason = ? WHERE run_id = ? AND state = 'planned'",
             [STOPPED, run_id],
         )
-    failed = database.value("SELECT count(*) FROM base.units WHERE run_id = ? AND state = 'failed'", [run_id])
-    outcome = "partial" if failed or stopped else "complete"
+    missed = database.value(MISSED, [run_id])
+    outcome = "partial" if missed or stopped else "complete"
+    if not stopped:
+        database.execute(MADE_GOOD, [run_id])
     database.execute(
         "UPDATE base.runs SET ended_at = ?, outcome = ? WHERE run_id = ?", [ended, outcome, run_id]
     )

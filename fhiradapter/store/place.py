@@ -10,7 +10,7 @@ from fhiradapter.store.disk import PRIVATE_FOLDER, Disk
 REBUILT = "rebuilt.duckdb"
 OWN = frozenset(
     {
-        *("lock", "raw", "published", "waiting"),
+        *("lock", "raw", "published", "waiting", "exports"),
         *("store.duckdb", "store.duckdb.wal", REBUILT, f"{REBUILT}.wal"),
     }
 )

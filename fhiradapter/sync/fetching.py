@@ -61,7 +61,10 @@ def fetch(unit: Unit, reading: Reading) -> Iterator[Fetched]:
     unit that a server cannot answer is looked for by halving its Patients, then its window.
     Raises AuthenticationError, which concerns every unit.
     """
-    yield from _fetch(unit, reading, Budget([HALVINGS]))
+    for fetched in _fetch(unit, reading, Budget([HALVINGS])):
+        # A mark on the way would say of a merge that it was read: it has one when all of it was.
+        keeps = BESIDE not in unit.shard or fetched.watermark == unit.until
+        yield fetched if keeps else fetched._replace(watermark=None)
 
 
 def _fetch(unit: Unit, reading: Reading, budget: Budget) -> Iterator[Fetched]:

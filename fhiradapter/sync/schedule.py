@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Protocol
 
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
 from fhiradapter.errors import UsageError
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from fhiradapter.fhir.instants import SECOND, instant, written
 from fhiradapter.fhir.units import Feed, Unit
+from fhiradapter.sync.abilities import Ability
 from fhiradapter.sync.deletions import HISTORY
 from fhiradapter.sync.known import Known
 from fhiradapter.sync.lookups import LOOKED_UP
@@ -31,7 +32,7 @@ def last(plan: Plan, known: Known) -> list[Unit]:
         if kind in LOOKED_UP:
             since = None if plan.full else begin_of(plan, newest(known, kind, ALL))
             units.append(unit_of(plan, kind, "lookup", ALL, since=since))
-        elif ability.feed == "updated" and plan.until is not None:
+        elif _is_followed(ability) and plan.until is not None:
             units += _reconciliations(plan, known, kind)
     return units
 
@@ -49,13 +50,21 @@ def _readable(plan: Plan) -> list[str]:
     return [
         kind
         for kind, ability in plan.probed.abilities.items()
-        if kind not in LOOKED_UP and ability.feed in {"updated", "reread"}
+        if kind not in LOOKED_UP and (ability.feed == "reread" or _is_followed(ability))
     ]
+
+
+def _is_followed(ability: Ability) -> bool:
+    """Return True for what is read by what changed: deletions have to be asked for.
+
+    Of exports too, as their list of deletions is often empty because nobody looked; where searches work.
+    """
+    return ability.feed == "updated" or (ability.feed == "bulk" and ability.updates)
 
 
 def _deletions(plan: Plan, known: Known, kind: str) -> list[Unit]:
     ability = plan.probed.abilities[kind]
-    if ability.feed != "updated":
+    if not _is_followed(ability):
         return []  # a type that is read in full shows by itself what is missing
     units: list[Unit] = []
     if ability.history:

@@ -10,6 +10,7 @@ from typing import Any
 from scripted_server import Faults, ScriptedServer, no_faults
 
 from fhiradapter.connection import Server
+from fhiradapter.errors import ServerError
 from fhiradapter.fhir.fetching import NO_HEADERS, Reply
 from fhiradapter.fhir.transport import Transport
 from fhiradapter.settings import Source, Study
@@ -33,8 +34,9 @@ class Reopening(Transport):
     def get(self, url: str, *, headers: Mapping[str, str] = NO_HEADERS, fresh: bool = True) -> Reply:
         try:
             return super().get(url, headers=headers, fresh=fresh)
-        finally:
+        except ServerError:
             self._server.reopen()
+            raise
 
 
 class Renewing:

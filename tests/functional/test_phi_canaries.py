@@ -218,7 +218,8 @@ def test_quarantine_list_shows_a_digest_of_patients_ids(call: Call, filled: Path
 def test_no_failure_of_a_server_tells_anything(failing: str, call: Call, ward: Ward, filled: Path) -> None:
     """Whatever the server answers, it is told by a reason and a status and by nothing of the answer.
 
-    A type that is forbidden is left out with a reason; all else makes the run partial, or ends it.
+    A type that is forbidden is left out with a reason; all else makes a later run partial, or ends it. Before
+    a first run the probe leaves out what it cannot read.
     """
     shutil.rmtree(filled.parent / "chart")
     ward.failing = failing
@@ -228,7 +229,6 @@ def test_no_failure_of_a_server_tells_anything(failing: str, call: Call, ward: W
     shutil.rmtree(filled.parent / "store")
     first = synced(call, filled, "--json")
     assert_clean(first, filled.parent)
-    assert first.code in {4, 5, 6} or failing == "403"
     assert_clean(call("status", filled), filled.parent)
     assert_clean(call("status", filled, "--json"), filled.parent)
 

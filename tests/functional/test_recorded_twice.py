@@ -1,4 +1,4 @@
-"""An infusion that was recorded twice, as MedicationAdministration and as Procedure, counts once (synthetic)."""
+"""An infusion recorded twice, as MedicationAdministration and as Procedure, counts once (synthetic)."""
 
 import fhiradapter as fa
 from fhiradapter.settings import Study
