@@ -139,7 +139,7 @@ def _is_constant(column: pa.Array) -> bool:
     if not count:
         return False
     if column.null_count:
-        return column.null_count == count
+        return bool(column.null_count == count)
     if column.type != pa.string():
         return False
     first = column[0]

@@ -13,6 +13,7 @@ from fhiradapter.fhir.transport_opening import open_transport
 from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.settings import Source, Study
 from fhiradapter.store.disk import Disk
+from fhiradapter.sync.lookups import LOOKED_UP
 
 Progress = Callable[[str, int], None]
 """Called with a resource type and how many of it have come since the last call."""
@@ -58,7 +59,7 @@ def circumstances(study: Study, environment: Mapping[str, str]) -> Circumstances
             source.server,
             folder=study.folder,
             environment=environment,
-            types=types_of(study),
+            types={*types_of(study), *LOOKED_UP},
             sleep=wait,
         )
 

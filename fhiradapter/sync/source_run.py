@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from fhiradapter.errors import AuthenticationError
 from fhiradapter.fhir.rest import Rest
+from fhiradapter.fhir.smart import SmartBackend
 from fhiradapter.fhir.units import Fetched, Unit
 from fhiradapter.reasons import Reason
 from fhiradapter.settings import Source, Study
@@ -18,6 +20,7 @@ from fhiradapter.sync.crew import Crew
 from fhiradapter.sync.fetching import fetch
 from fhiradapter.sync.held import StoreKnown
 from fhiradapter.sync.logs import say
+from fhiradapter.sync.lookups import LOOKED_UP
 from fhiradapter.sync.planning import CHANGED, plan
 from fhiradapter.sync.plans import Plan, Probed
 from fhiradapter.sync.reading import Reading
@@ -45,6 +48,7 @@ class SourceRun:
         """Read everything in three stages; return what is to be told of the cohort's members."""
         server = self._source.server
         assert server is not None
+        self._check_scopes(kinds)
         planned = plan(
             self._source.name,
             server,
@@ -76,6 +80,16 @@ class SourceRun:
         if self._outdated:
             self._store.remember(f"probe/{self._source.name}", "")
         return planned.membership.remarks
+
+    def _check_scopes(self, kinds: Sequence[str]) -> None:
+        """Raise AuthenticationError, naming the types, when the token does not let us read them."""
+        auth = getattr(self._rest.fetcher, "auth", None)
+        missing = auth.missing_types({*kinds, *LOOKED_UP}) if isinstance(auth, SmartBackend) else ()
+        if missing:
+            raise AuthenticationError(
+                f"{self._source.name}: the server granted no scope to read {', '.join(sorted(missing))}; "
+                "have them granted (system/TYPE.rs), or leave them out of sync.types"
+            )
 
     def _parts(self, units: Sequence[Unit], planned: Plan) -> Iterator[Fetched]:
         reading = Reading(self._rest, self._known, planned.probed.abilities)

@@ -21,6 +21,10 @@ class RealServer:
         self.base_url = base_url
         self._session = requests.Session()
 
+    def introduce(self, token: str) -> None:
+        """Write with a bearer token from now on."""
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
     def put(self, resource: dict[str, Any]) -> None:
         """Create or change a resource."""
         url = f"{self.base_url}/{resource['resourceType']}/{resource['id']}"
