@@ -74,7 +74,8 @@ def build_cohort(
     """Read FHIR and return its cohort, in memory.
 
     `source` is a path, or several; the folder of a store, whose last snapshot is read; bytes, text or
-    dictionaries of resources, Bundles or NDJSON; objects of `fhir.resources`; or any iterable of these. Without one the sources of the study file are read.
+    dictionaries of resources, Bundles or NDJSON; objects of `fhir.resources`; or any iterable of these.
+    Without one the sources of the study file are read.
     What cannot be used is in `cohort.issues`, and `cohort.accounting` says what became of every resource.
     `now` is the moment after which dates are in the future, by default the present one. Files are mapped by
     `workers` processes, with the same cohort whatever their number.

@@ -13,7 +13,7 @@ from stores import run_in
 from test_store_crash import before, change
 
 SEED = 20_260_101
-KILLS = int(os.environ.get("FHIRADAPTER_KILLS", "100"))
+KILLS = int(os.environ.get("FHIRADAPTER_KILLS", "20"))
 CONTEXT = multiprocessing.get_context("forkserver")
 
 
