@@ -75,7 +75,7 @@ def build_cohort(
 
     `source` is a path, or several; the folder of a store, whose last snapshot is read; bytes, text or
     dictionaries of resources, Bundles or NDJSON; objects of `fhir.resources`; or any iterable of these.
-    Without one the sources of the study file are read.
+    Without one the sources of the study file are read, and of a study with servers its store.
     What cannot be used is in `cohort.issues`, and `cohort.accounting` says what became of every resource.
     `now` is the moment after which dates are in the future, by default the present one. Files are mapped by
     `workers` processes, with the same cohort whatever their number.
@@ -88,10 +88,11 @@ def build_cohort(
     >>> cohort.subjects[["subject_id", "sex", "birth_precision"]].to_dict("records")
     [{'subject_id': 'p1', 'sex': 'female', 'birth_precision': 'month'}]
     """
-    if is_path(source) and is_store(Path(source)):
+    store = _store_of(source, study)
+    if store is not None:
         from fhiradapter.store.snapshot import read_snapshot
 
-        return read_snapshot(Path(source))
+        return read_snapshot(store)
     landing = MemoryLanding(LANDED)
     accounts = _assemble(landing, source, study or anonymous_study(), now, progress, workers)
     return Cohort({table: landing.table(table) for table in SCHEMAS}, accounts)
@@ -245,17 +246,21 @@ def study_hash(study: Study) -> str:
 
 
 def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, Source]]:
-    """Return what is to be read: the source of the call, else those of the study file."""
+    """Return what is to be read: the source of the call, else the files of the study file."""
     settings = study.sources or [SourceSettings()]
     reader = Reader(study.limits.resource_bytes, study.limits.document_bytes)
     files: Callable[[tuple[str | Path, ...]], Source] = partial(
         FileSource, reader=reader, first=tuple(MAPPERS)
     )
     if source is None:
-        if not study.sources or not any(one.path for one in study.sources):
+        if not any(one.path or one.kind == "server" for one in study.sources):
             raise UsageError("nothing to read: give a source, or a study file whose [[sources]] have a path")
         found = []
         for one in study.sources:
+            if one.kind == "server":
+                raise SettingsError(
+                    f"source {one.name!r} is a server: `fhiradapter sync` reads it, `[sync] then` analyses"
+                )
             if not one.path:
                 raise SettingsError(
                     f"nothing to read: the call gives no source, and source {one.name!r} no path"
@@ -269,6 +274,13 @@ def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, S
     if isinstance(source, Iterable) or hasattr(source, "model_dump_json"):
         return [(settings[0], MemorySource(source, reader))]
     raise UsageError(f"FHIR cannot be read from {type(source).__name__}")
+
+
+def _store_of(source: Any, study: Study | None) -> Path | None:
+    """Return the store that is meant: by its folder, or as that of a study with servers."""
+    if source is None and study is not None and any(one.kind == "server" for one in study.sources):
+        return study.folder / study.store.path
+    return Path(source) if is_path(source) and is_store(Path(source)) else None
 
 
 def _assemble(

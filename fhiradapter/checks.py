@@ -35,7 +35,8 @@ def check_study(study: Study) -> list[Finding]:
         if not problems:
             found += _concepts(study, load_catalogue(site=site))
     try:
-        for settings, one in sources_of(study):
+        readable = study.model_copy(update={"sources": [one for one in study.sources if one.kind == "files"]})
+        for settings, one in sources_of(readable) if readable.sources or not study.sources else ():
             files = list_files(one.paths) if isinstance(one, FileSource) else []
             if not files:
                 found.append(Finding(f"[[sources]] {settings.name}", "no file to read is there"))

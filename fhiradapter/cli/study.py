@@ -14,6 +14,8 @@ from fhiradapter.errors import PartialError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from fhiradapter.runs import Run
+    from fhiradapter.settings import Study
+    from fhiradapter.sync.checking import ServerCheck
 
 SMALL = 32 << 20  # bytes
 
@@ -135,25 +137,42 @@ def check(
     site: Site = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check whether a study file, its definitions and its paths can be used."""
-    from fhiradapter.checks import check_shipped, check_study
-    from fhiradapter.console import data
+    """Check whether a study file, its definitions, paths and servers can be used, and how."""
+    from fhiradapter.checks import Finding, check_shipped, check_study
+    from fhiradapter.console import data, print_servers
     from fhiradapter.settings import load_study
 
     if study is None and not definitions and site is None:
         raise UsageError("give a study file, --site FILE or --definitions")
     found = check_shipped(site) if definitions or site else []
+    servers = []
     if study is not None:
-        found += check_study(load_study(study))
+        loaded = load_study(study)
+        found += check_study(loaded)
+        servers = _ask_servers(loaded)
+        found += [Finding(f"[[sources]] {one.source}", one.problem) for one in servers if one.problem]
     if as_json:
-        print_json([finding._asdict() for finding in found])
+        listed = [finding._asdict() for finding in found]
+        print_json({"findings": listed, "servers": servers} if servers else listed)
     else:
+        print_servers(servers)
         for finding in found:
             data.print(f"{finding.where}: {finding.message}", soft_wrap=True, markup=False)
         if not found:
             data.print("nothing is wrong")
     if found:
         raise SettingsError(f"{len(found)} finding(s)")
+
+
+def _ask_servers(study: "Study") -> "list[ServerCheck]":
+    """Return what the study's servers are; nothing where it has none."""
+    if not any(source.kind == "server" for source in study.sources):
+        return []
+    from fhiradapter.cli.syncing import environment
+    from fhiradapter.sync.checking import check_servers
+    from fhiradapter.sync.running import circumstances
+
+    return check_servers(study, circumstances(study, environment()))
 
 
 @contextmanager

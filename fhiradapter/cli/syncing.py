@@ -47,7 +47,7 @@ def sync(
     if dry_run and (every or cron):
         raise UsageError("--dry-run is done once")
     loaded = load_study(study)
-    given = circumstances(loaded, environment=_environment())
+    given = circumstances(loaded, environment=environment())
     with logged_to(log, debug=debug), stopped_by_signals(given.stopping):
         if dry_run:
             _rehearse(loaded, given, full=full, as_json=as_json)
@@ -57,7 +57,8 @@ def sync(
             _repeatedly(loaded, given, every=every, cron=cron, full=full, as_json=as_json)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment, where `env:` secrets are."""
     import os
 
     return dict(os.environ)  # the one place where it is read
@@ -166,5 +167,5 @@ def cancel(
     from fhiradapter.sync.running import circumstances
 
     loaded = load_study(study)
-    cancel_one(loaded, circumstances(loaded, environment=_environment()), export)
+    cancel_one(loaded, circumstances(loaded, environment=environment()), export)
     typer.echo(f"{export}: cancelled")

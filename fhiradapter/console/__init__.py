@@ -9,6 +9,7 @@ from fhiradapter.console.storing import (
     print_quarantine,
     print_rehearsal,
     print_runs,
+    print_servers,
     print_status,
     print_sync,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "print_quarantine",
     "print_rehearsal",
     "print_runs",
+    "print_servers",
     "print_status",
     "print_sync",
     "print_unmapped",

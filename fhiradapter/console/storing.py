@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fhiradapter.store.quarantine import Quarantined
     from fhiradapter.store.status import Status
     from fhiradapter.sync.aftermath import Since
+    from fhiradapter.sync.checking import ServerCheck
     from fhiradapter.sync.export_listing import ExportLine
     from fhiradapter.sync.rehearsal import Rehearsal
     from fhiradapter.tracing import Explanation
@@ -104,6 +105,32 @@ def print_exports(found: "Sequence[ExportLine]") -> None:
         cells = (one.id, one.source, one.began, one.step, one.level, ", ".join(one.types), one.since or "")
         table.add_row(*(Text(cell) for cell in cells))
     data.print(table if found else "no export yet")
+
+
+def print_servers(found: "Sequence[ServerCheck]") -> None:
+    """Print what servers are, what they can do, and how each type will be read."""
+    for one in found:
+        cohort = "everybody" if one.patients is None else f"{one.patients:,} Patients"
+        facts = {
+            "server": f"{one.source}: {one.base_url}",
+            "software": " ".join(
+                filter(None, (one.software, one.fhir_version and f"FHIR {one.fhir_version}"))
+            ),
+            "known as": one.authentication + (f", granted {' '.join(one.granted)}" if one.granted else ""),
+            "bulk export": ", ".join(one.exports) or "not offered",
+            "cohort": cohort,
+        }
+        table = plain_table("", "")
+        for name, value in facts.items() if one.problem is None or one.feeds else [*facts.items()][:1]:
+            table.add_row(Text(name, style="bold"), Text(value))
+        data.print(table)
+        feeds = plain_table("resource type", "feed, and why")
+        for kind, why in one.feeds.items():
+            feeds.add_row(kind, Text(why))
+        if one.feeds:
+            data.print(feeds)
+        if one.problem:
+            data.print(f"problem: {one.problem}", soft_wrap=True, markup=False)
 
 
 def print_rehearsal(found: "Rehearsal") -> None:

@@ -12,14 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from real_server import RealServer, real_server
 
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.errors import AuthenticationError
+from fhiradapter.errors import AuthenticationError, TransientServerError
 from fhiradapter.exporting import export_to
 from fhiradapter.fhir.keys import public_members
 from fhiradapter.settings import Study
 from fhiradapter.store.snapshot import read_snapshot
 from fhiradapter.store.status import read_status
+from fhiradapter.sync.checking import check_servers
 from fhiradapter.sync.export_listing import list_all
-from fhiradapter.sync.running import SyncRun, circumstances, run_sync
+from fhiradapter.sync.running import Circumstances, SyncRun, circumstances, run_sync
 
 KEY = ec.generate_private_key(ec.SECP384R1())
 PEM = KEY.private_bytes(
@@ -136,3 +137,32 @@ def test_missing_scopes_are_named_before_anything_is_read(hospital: Hospital) ->
         made.errors[0]
     )
     assert made.run.new == 0
+
+
+def test_check_says_what_the_server_can_do(hospital: Hospital) -> None:
+    """Software, exports, scopes, and of each type the feed and why; a missing scope is a problem."""
+    study = hospital.study("checked", "updated", client_id="all")
+    [found] = check_servers(study, circumstances(study, {"KEY": PEM}))
+    assert found.problem is None
+    assert (found.fhir_version, found.authentication, found.patients) == ("4.0.1", "smart", None)
+    assert found.exports == ("group", "patient", "system")
+    assert "system/Observation.rs" in found.granted
+    assert found.feeds["Observation"].startswith("updated: ")
+    assert "the settings ask for updated" in found.feeds["Observation"]
+    narrow = hospital.study("narrow-check", "updated", client_id="patients")
+    [found] = check_servers(narrow, circumstances(narrow, {"KEY": PEM}))
+    assert "no scope to read Condition" in str(found.problem)
+    [found] = check_servers(narrow, Circumstances(lambda _: Nobody()))
+    assert "nobody answers" in str(found.problem)
+
+
+class Nobody:
+    """A server that is not there."""
+
+    base_url = "http://127.0.0.1:9/fhir"
+
+    def get(self, url: str, *, headers: Any = None, fresh: bool = True) -> Any:
+        raise TransientServerError("nobody answers", reason="UNREACHABLE")
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -24,7 +24,7 @@ from fhiradapter.cli import main
 from fhiradapter.runs import map_study
 from fhiradapter.settings import load_study
 from fhiradapter.store.disk import Disk
-from fhiradapter.sync import running
+from fhiradapter.sync import running, source_run
 from fhiradapter.sync.aftermath import follow_up
 
 STUDY = """
@@ -300,7 +300,7 @@ def test_a_crash_in_a_thread_tells_nothing(call: Call, study: Path, monkeypatch:
     def crashed(*_: Any, **__: Any) -> None:
         raise RuntimeError(MARKS["family name"])
 
-    monkeypatch.setattr(running, "fetch", crashed)
+    monkeypatch.setattr(source_run, "fetch", crashed)
     told = synced(call, study)
     assert (told.code, "RuntimeError" in told.text) == (1, True)
     assert_clean(told, study.parent)

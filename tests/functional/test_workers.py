@@ -294,23 +294,25 @@ def test_a_piece_that_kills_workers_is_named(
     tmp_path: Path, inputs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says which bytes of which file, and what ended the worker; no process stays."""
+    before = threading.active_count()
     marks = faulty(monkeypatch, tmp_path, kind="killed", start=6_000, parts=0)
     with pytest.raises(WorkerError, match=r"\w\.ndjson, bytes 6000 to 12000: 2 workers ended .*SIGKILL"):
         assembled(inputs, workers=2, piece=6_000)
     assert len(list(marks.iterdir())) >= 2
-    assert threading.active_count() == 1
+    assert threading.active_count() <= before
 
 
 def test_a_fault_in_a_worker_is_told_without_content(
     tmp_path: Path, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message has the piece, the class of the error and its place, and not what the error said."""
+    before = threading.active_count()
     faulty(monkeypatch, tmp_path, kind="fault", start=LARGE, parts=1)
     with pytest.raises(WorkerError) as caught:
         assembled([large], workers=2, piece=LARGE, part=1)
     assert f"large.ndjson, bytes {LARGE} to {2 * LARGE}: RuntimeError at _fail" in str(caught.value)
     assert SECRET not in str(caught.value)
-    assert threading.active_count() == 1
+    assert threading.active_count() <= before
 
 
 def test_few_tasks_are_on_their_way() -> None:
