@@ -1,7 +1,7 @@
 """Settlement in a store: what several resources say together, applied to the rows that it changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -33,16 +33,47 @@ def settle(database: Database, run_id: str, sources: Sequence[str]) -> None:
     if len(sources) > 1:
         persons, aside = _across_sources(database, list(sources), merged, issues)
         merged |= persons
-    _translate(database, merged)
-    _set_aside(database, aside)
-    _panels(database)
-    _doses(database, issues)
+    settled = _settled_before(database)
+    if merged or settled.subjects:
+        _translate(database, merged)
+    if aside or settled.aside:
+        _set_aside(database, aside)
+    if settled.members or settled.parents:
+        _panels(database)
+    _doses(database, issues, changed=bool(settled.doses))
     _early(database, issues)
     _orphans(database, issues)
     _missing_encounters(database, issues)
     _versions(database, issues)
     _unread_types(database, issues)
     _write(database, issues)
+
+
+class _Settled(NamedTuple):
+    """In how many rows settlement has changed something, and how many members panels have."""
+
+    subjects: int
+    aside: int
+    parents: int
+    doses: int
+    members: int
+
+
+def _settled_before(database: Database) -> _Settled:
+    """Count what was changed in earlier runs: one statement, where each of its parts would cost as much."""
+
+    def differing(columns: Sequence[tuple[str, str]]) -> str:
+        return " + ".join(
+            f"(SELECT count(*) FROM base.{table} WHERE {column} IS DISTINCT FROM mapped_{column})"
+            for table, column in columns
+        )
+
+    people = [("subjects", "replaced_by"), *((table, "subject_id") for table in OF_SUBJECTS)]
+    aside = " + ".join(f"(SELECT count(set_aside) FROM base.{table})" for table in SCHEMAS)
+    parents, doses = differing([("measurements", "parent_id")]), differing([("exposures", "dose_cells")])
+    counts = f"{differing(people)}, {aside}, {parents}, {doses}, (SELECT count(*) FROM base.members)"
+    [row] = database.rows(f"SELECT {counts}")
+    return _Settled(*row)
 
 
 def _merges(database: Database, issues: IssueRows) -> dict[str, str]:
@@ -128,7 +159,7 @@ def _panels(database: Database) -> None:
     _change(database, "measurements", "parent_id", "coalesce(wanted, mapped_parent_id)", join)
 
 
-def _doses(database: Database, issues: IssueRows) -> None:
+def _doses(database: Database, issues: IssueRows, *, changed: bool) -> None:
     doses = [
         RelativeDose(*row)
         for row in database.rows(
@@ -136,6 +167,8 @@ def _doses(database: Database, issues: IssueRows) -> None:
             " WHERE dose_cells_per_kg IS NOT NULL ORDER BY row_id"
         )
     ]
+    if not doses and not changed:
+        return
     found, missing = absolute_doses(doses, _weights(database) if doses else ())
     subjects = {dose.row_id: dose.subject for dose in doses}
     for row_id in missing:
@@ -221,7 +254,8 @@ def _versions(database: Database, issues: IssueRows) -> None:
 
 def _unread_types(database: Database, issues: IssueRows) -> None:
     for kind, count in database.rows(
-        "SELECT resource_type, sum(count) FROM accounts WHERE reason = ? GROUP BY ALL ORDER BY ALL",
+        "SELECT resource_type, count(*) FROM base.resources"
+        " WHERE reason = ? AND state NOT IN ('deleted', 'gone') GROUP BY ALL ORDER BY ALL",
         [Reason.TYPE_NOT_READ.value],
     ):
         issues.add(Reason.TYPE_NOT_READ, kind=kind, detail=f"{count} received")

@@ -69,14 +69,16 @@ class SourceRun:
                 self.excluded.append(f"{unit.type} ({reason})")
         BulkFeed(planned, self._known, self._rest, self._given, self._store.place.folder).read(self._take_one)
         failed = {(unit.type, unit.shard) for unit in self._store.failed_units()}
+        left: list[Fetched] = []
         for stage in STAGES:
             units = sorted(
                 stage(planned, self._known), key=lambda unit: (unit.type, unit.shard) not in failed
             )
             self._store.plan(units)
-            self._take(self._parts(units, planned))
+            left = self._take(self._parts(units, planned), left)
             if self._given.stopping.is_set():
                 break
+        self._commit(left)
         if self._outdated:
             self._store.remember(f"probe/{self._source.name}", "")
         return planned.membership.remarks
@@ -100,9 +102,11 @@ class SourceRun:
         )
         return crew.work(units)
 
-    def _take(self, parts: Iterable[Fetched]) -> None:
-        """Commit parts as they come, many at once: each commit writes a journal and waits for the disk."""
-        batch: list[Fetched] = []
+    def _take(self, parts: Iterable[Fetched], batch: list[Fetched]) -> list[Fetched]:
+        """Commit parts as they come, many at once: each commit writes a journal and waits for the disk.
+
+        Parts that bring nothing may wait for those of the next stage; they are returned.
+        """
         size = 0
         for part in parts:
             entries = part.entries if isinstance(part.entries, Sequence) else None
@@ -114,7 +118,10 @@ class SourceRun:
             if size >= ENTRIES_AT_ONCE:
                 self._commit(batch)
                 batch, size = [], 0
+        if not any(part.deleted or part.entries for part in batch):
+            return batch
         self._commit(batch)
+        return []
 
     def _take_one(self, part: Fetched) -> None:
         """Commit one part, which is in the store when this returns."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import analysis, mapping, mixed_model, sync, workers
+from tests.benchmarks import analysis, bulk, mapping, mixed_model, sync, workers
 from tests.benchmarks.resources import GENERATORS
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -27,6 +27,8 @@ TARGETS = {
     "sync of 500,000 resources: peak, MB": "under 600",
     "sync of 100,000 resources: percent of the first sync, 1 % changed": "at most 5",
     "sync of 100,000 resources: tables that differ from a fresh sync": "0",
+    "bulk files from loopback: ours / curl, median round": "at least 0.5",
+    "bulk files from loopback: peak, MB": "under 300",
     "start-up: --help, seconds": "under 0.4",
     "mixed model, 10,000 subjects x 10 visits: times faster than statsmodels": "at least 50",
     "mixed model, 100,000 subjects x 20 visits: seconds": "under 10",
@@ -50,6 +52,8 @@ def measure(*, quick: bool) -> dict[str, float]:
     for count in (100_000,) if quick else (100_000, 500_000):
         for name, value in sync.sync_costs_in_a_process(count, change=count == 100_000).items():
             figures[f"sync of {count:,} resources: {name}"] = value
+    for name, value in bulk.beside_curl(100 if quick else 1_000).items():
+        figures[f"bulk files from loopback: {name}"] = value
     if not quick:
         beside = mixed_model.beside_statsmodels(10_000, 10)
         small = "mixed model, 10,000 subjects x 10 visits"
