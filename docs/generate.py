@@ -110,21 +110,23 @@ def pages() -> dict[str, str]:
 
 def _sections(schema: dict[str, Any], model: type[BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if name == "folder":
-            continue
         part = _model_of(field.annotation)
-        if part is None:
-            continue
-        plural = "[[" if name == "sources" else "["
-        yield f"## {plural}{name}{']]' if plural == '[[' else ']'}\n"
-        yield f"{part.__doc__}\n"
-        yield from _table(schema["$defs"][part.__name__], part)
-        for inner, one in part.model_fields.items():
-            nested = _model_of(one.annotation)
-            if nested is not None:
-                yield f"### [[{name}.{inner}]]\n"
-                yield f"{nested.__doc__}\n"
-                yield from _table(schema["$defs"][nested.__name__], nested)
+        if name != "folder" and part is not None:
+            yield from _section(schema, part, name, field.annotation, depth=2)
+
+
+def _section(
+    schema: dict[str, Any], part: type[BaseModel], place: str, annotation: Any, *, depth: int
+) -> Iterator[str]:
+    """Yield a section and those inside it; one that may stand several times has double brackets."""
+    heading = f"[[{place}]]" if "list[" in str(annotation) else f"[{place}]"
+    yield f"{'#' * depth} {heading}\n"
+    yield f"{part.__doc__}\n"
+    yield from _table(schema["$defs"][part.__name__], part)
+    for inner, field in part.model_fields.items():
+        nested = _model_of(field.annotation)
+        if nested is not None:
+            yield from _section(schema, nested, f"{place}.{inner}", field.annotation, depth=depth + 1)
 
 
 def _table(schema: dict[str, Any], model: type[BaseModel]) -> Iterator[str]:
