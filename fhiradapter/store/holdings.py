@@ -51,11 +51,17 @@ class Holdings:
 
     def count(self, kind: str, *, before: str, patients: Iterable[str] | None = None) -> int:
         """Return how many current resources were last updated before an instant; undated ones count."""
-        limit = instant(before)
-        return sum(
-            one.state == "current" and (limit is None or one.updated is None or one.updated < limit)
-            for one in self.known(kind, patients=patients).values()
+        query = (
+            "SELECT count(*) FROM base.resources r {join} WHERE source = $1 AND resource_type = $2"
+            " AND state = 'current' AND (last_updated IS NULL OR coalesce(epoch_us(last_updated) < $3, true))"
         )
+        values = [self.source, kind, instant(before)]
+        if patients is None:
+            return int(self.database.value(query.format(join=""), values))
+        wanted = pa.table({"wanted_id": pa.array(sorted(set(patients)), pa.string())})
+        with self.database.given(wanted=wanted):
+            join = "SEMI JOIN wanted ON r.patient = wanted_id"
+            return int(self.database.value(query.format(join=join), values))
 
     def marks(self, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return the watermarks of a type: shard, up to when, and the patients of the unit that set it."""
