@@ -5,6 +5,7 @@ import pandas as pd
 
 from fhiradapter.analysis import mixed_model
 from fhiradapter.analysis.fitted_model import MixedModel as Fitted
+from fhiradapter.analysis.model_result import model_result
 from fhiradapter.results import Contrast, MixedModel
 
 FEWEST_SUBJECTS = 3
@@ -53,30 +54,10 @@ def fit_arm_model(
     except ValueError as error:
         return None, f"the mixed model of the arms cannot be fitted: {error}"
     contrasts = {arm: _slope_difference(model, f"{arm} x {TIME}", confidence=confidence) for arm in others}
-    return _result(model, contrasts), None
+    return model_result(model, contrasts), None
 
 
 def _slope_difference(model: Fitted, name: str, *, confidence: float) -> Contrast:
     weights = [float(column == name) for column in model.names]
     found = mixed_model.contrast(model, weights, confidence=confidence)
     return Contrast(n=model.n_groups, estimate=found.estimate, se=found.se, ci95=found.ci, wilcoxon_p=None)
-
-
-def _result(model: Fitted, contrasts: dict[str, Contrast]) -> MixedModel:
-    effects = (INTERCEPT, TIME)[: len(model.random_sd)]
-    correlation = float(np.asarray(model.random_correlation).reshape(-1)[0])
-    return MixedModel(
-        method=model.method,
-        coefficients=dict(zip(model.names, map(float, model.coefficients), strict=True)),
-        se=dict(zip(model.names, map(float, model.standard_errors), strict=True)),
-        contrasts=contrasts,
-        random_sd=dict(zip(effects, map(float, model.random_sd), strict=True)),
-        random_correlation=correlation if np.isfinite(correlation) else None,
-        residual_sd=float(model.residual_sd),
-        criterion=float(model.criterion) if np.isfinite(model.criterion) else None,
-        observations=model.n_observations,
-        subjects=model.n_groups,
-        converged=model.converged,
-        singular=model.singular,
-        fallback=model.fallback,
-    )

@@ -5,6 +5,7 @@ import pandas as pd
 
 from fhiradapter.analysis import mixed_model
 from fhiradapter.analysis.days import days_between
+from fhiradapter.analysis.model_result import model_result
 from fhiradapter.analysis.periods import AFTER, BEFORE, DURING, months_since, period_names, washout_end
 from fhiradapter.analysis.population import of_subject
 from fhiradapter.results import Contrast, MixedModel
@@ -71,8 +72,6 @@ def _design(rows: pd.DataFrame, timeline: pd.DataFrame, study: Study) -> pd.Data
 
 
 def _result(model: mixed_model.MixedModel, *, confidence: float) -> MixedModel:
-    effects = ("intercept", "time")[: len(model.random_sd)]
-    correlation = float(np.asarray(model.random_correlation).reshape(-1)[0])
     contrasts = {}
     for name, (later, earlier) in CONTRASTS.items():
         if later in model.names and earlier in model.names:
@@ -81,18 +80,4 @@ def _result(model: mixed_model.MixedModel, *, confidence: float) -> MixedModel:
             contrasts[name] = Contrast(
                 n=model.n_groups, estimate=found.estimate, se=found.se, ci95=found.ci, wilcoxon_p=None
             )
-    return MixedModel(
-        method=model.method,
-        coefficients=dict(zip(model.names, map(float, model.coefficients), strict=True)),
-        se=dict(zip(model.names, map(float, model.standard_errors), strict=True)),
-        contrasts=contrasts,
-        random_sd=dict(zip(effects, map(float, model.random_sd), strict=True)),
-        random_correlation=correlation if np.isfinite(correlation) else None,
-        residual_sd=float(model.residual_sd),
-        criterion=float(model.criterion) if np.isfinite(model.criterion) else None,
-        observations=model.n_observations,
-        subjects=model.n_groups,
-        converged=model.converged,
-        singular=model.singular,
-        fallback=model.fallback,
-    )
+    return model_result(model, contrasts)

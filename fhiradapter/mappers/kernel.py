@@ -1,8 +1,6 @@
 """The mapping kernel: batches of resource bytes to Arrow record batches, issues and receipts."""
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, get_args
@@ -11,6 +9,7 @@ from fhiradapter.fhir.decoding import Refusal, decode, inspect
 from fhiradapter.fhir.elements import AnyResource, Resource
 from fhiradapter.fhir.results import ResultMeta, decode_results
 from fhiradapter.fhir.source import Batch
+from fhiradapter.garbage import without_collection
 from fhiradapter.mappers.collected import Collected, Later, MappedBatch, mapped_receipts
 from fhiradapter.mappers.columns import Heads, provenance, record_batch
 from fhiradapter.mappers.context import Context, Neighbours
@@ -47,7 +46,7 @@ class Kernel:
         for failure in batch.failures:
             work.fail(failure)
         self._learn(batch, context)
-        with _without_collection():
+        with without_collection():
             regular, rest = self._regular(batch, context)
             if regular is not None and not rest and not batch.failures:
                 return regular
@@ -157,16 +156,3 @@ def _versions(metas: Sequence[Any]) -> tuple[list[str | None], list[str | None]]
         return list(map(_version_id, metas)), list(map(_last_updated, metas))
     known = [meta or NO_META for meta in metas]
     return list(map(_version_id, known)), list(map(_last_updated, known))
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Pause the search for cyclic garbage: rows have no cycles, and there are a million of them."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from fhiradapter.errors import AccountingError
 from fhiradapter.fhir.units import Tombstone
+from fhiradapter.garbage import without_collection
 from fhiradapter.reasons import IGNORED, QUARANTINED, Reason
 from fhiradapter.store.arrivals import Arrival, portions
 from fhiradapter.store.database import Database
 from fhiradapter.store.dependents import IDENTIFIER, Key
 from fhiradapter.store.disk import Disk
-from fhiradapter.store.garbage import without_collection
 from fhiradapter.store.heads import head_of
 from fhiradapter.store.journal import run_folder, stem
 from fhiradapter.store.mapped import Line, Location, MappedRows, Mapping

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from fhiradapter.connection import Server
-from fhiradapter.fhir.bulk import Offers, level_for, offers_of
+from fhiradapter.fhir.bulk import Offers, offers_of
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.units import Failure, Fetched, Unit
 from fhiradapter.reasons import Reason
@@ -112,14 +112,6 @@ class BulkFeed:
         shard = order.shard if order is not None else "all"
         patients = tuple(order.members) if order is not None else ()
         return named(Unit(self._planned.source, kind, "", "bulk", shard, patients, None, self._planned.until))
-
-
-def is_offered(offers: Offers, server: Server) -> bool:
-    """Return True where an export reads the cohort: everybody, or a Group."""
-    cohort = server.cohort
-    if cohort.patients or cohort.identifiers or cohort.search:
-        return False  # naming many Patients is what few servers take
-    return level_for(offers, group=cohort.group) is not None
 
 
 def _sentence(told: Told) -> str:
