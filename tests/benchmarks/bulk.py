@@ -154,14 +154,14 @@ def _curl(port: int, folder: str) -> float:
 
 def _ours(port: int, folder: str) -> tuple[float, float, float]:
     script = (
-        "import sys, time, resource; from tests.benchmarks import bulk; import fhiradapter.sync.exports,"
+        "import sys, time; from tests.benchmarks import bulk, memory; import fhiradapter.sync.exports,"
         " fhiradapter.fhir.transport; began, worked = time.perf_counter(), time.process_time();"
         f" bulk.land({port}, sys.argv[1]); print(time.perf_counter() - began, time.process_time() - worked,"
-        " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        " memory.peak())"
     )
     done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
-    seconds, worked, kilobytes = map(float, done.stdout.split())
-    return seconds, worked, kilobytes * (1 if sys.platform == "darwin" else 1024) / 1e6
+    seconds, worked, megabytes = map(float, done.stdout.split())
+    return seconds, worked, megabytes
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from fhiradapter.fhir.units import Fetched, Unit
 from fhiradapter.settings import Source, Study, StudyCard
 from fhiradapter.store.store import Store
 from fhiradapter.sync.mapping import StudyMapper
+from tests.benchmarks.memory import peak
 from tests.benchmarks.observations import lab_observations
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,7 +89,7 @@ def store_costs(count: int = RESOURCES) -> dict[str, float]:
         * figures["seconds of the run with 1 % changed, published"]
         / figures["seconds of the full run, published"]
     )
-    figures["peak, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["peak, MB"] = peak()
     return figures
 
 

@@ -5,7 +5,6 @@ Seconds of this process's own work stand beside those of the clock: others may u
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from fhiradapter.settings import Study
 from fhiradapter.store.snapshot import read_snapshot
 from fhiradapter.sync.running import Circumstances, SyncRun, run_sync
+from tests.benchmarks.memory import peak
 from tests.benchmarks.observations import lab_observations
 from tests.simulator.instant import BASE, InstantServer
 
@@ -196,11 +196,6 @@ def differing(server: InstantServer, folder: Path) -> list[str]:
         if left != right:
             found.append(name)
     return found
-
-
-def peak() -> float:
-    """Return this process's most memory so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def sync_costs_in_a_process(count: int, *, change: bool = False) -> dict[str, float]:
