@@ -1,5 +1,7 @@
 """Who was studied, as they were at baseline."""
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -9,9 +11,11 @@ from fhiradapter.analysis.biomarkers import derive_biomarkers
 from fhiradapter.analysis.days import as_dates, days_between, is_partial
 from fhiradapter.analysis.delta_fs import SHORT_MONTHS, delta_fs
 from fhiradapter.analysis.marks import gather_notes, note
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.periods import months_since
 from fhiradapter.analysis.population import members, of_subject
 from fhiradapter.analysis.score_items import TOTAL
+from fhiradapter.analysis.score_units import score_units, usual_unit
 from fhiradapter.analysis.scores import Scores
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Biomarker, CohortSummary, SubjectSummary
@@ -58,6 +62,19 @@ def derive_cohort_summary(
     (53.0, {'female': 1}, 40.0)
     """
     biomarkers = derive_biomarkers(cohort, study, timeline) if biomarkers is None else biomarkers
+    units = over_parts(score_units, cohort, study)
+    return summarise_cohort(study, timeline, scores, biomarkers=biomarkers, units=units)
+
+
+def summarise_cohort(
+    study: Study,
+    timeline: pd.DataFrame,
+    scores: Scores,
+    *,
+    biomarkers: dict[str, Biomarker],
+    units: Counter[str],
+) -> CohortSummary:
+    """Describe the subjects of a timeline; `units` are those of the score, as from `score_units`."""
     people = timeline.join(_baseline_scores(scores.table, timeline, study))
     since_onset = people["baseline_months"]
     slope = delta_fs(people["baseline_score"], since_onset, maximum=study.progression.maximum)
@@ -78,7 +95,7 @@ def derive_cohort_summary(
         baseline_score=spread(people["baseline_score"]),
         follow_up_months=spread(people["follow_up_months"].where(people["adequate"])),
         deaths=int(people["died"].sum()),
-        baseline_table=baseline_table(people, cohort, study, biomarkers),
+        baseline_table=baseline_table(people, study, biomarkers, unit=usual_unit(units)),
         subjects=_subjects(people),
     )
 

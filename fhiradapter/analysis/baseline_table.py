@@ -7,7 +7,6 @@ import pandas as pd
 
 from fhiradapter.analysis.measured_series import UNSPECIFIED
 from fhiradapter.analysis.score_items import TOTAL
-from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Biomarker, CharacteristicRow, Spread
 from fhiradapter.settings import Study
 
@@ -28,18 +27,19 @@ def spread(values: pd.Series) -> Spread:
 
 
 def baseline_table(
-    people: pd.DataFrame, cohort: Cohort, study: Study, biomarkers: Mapping[str, Biomarker]
+    people: pd.DataFrame, study: Study, biomarkers: Mapping[str, Biomarker], *, unit: str | None
 ) -> tuple[CharacteristicRow, ...]:
     """Return age, sex, arm, score, months since onset, delta-FS and the biomarkers' baselines.
 
     people: one row per subject with `age`, `sex`, `arm`, `baseline_score`, `months_since_onset`, `delta_fs`.
+    unit: of the score, where it is no ALSFRS-R.
     A number is shown as median (range), a category as count (percent of all subjects).
     """
-    return tuple(_rows(people, cohort, study, biomarkers))
+    return tuple(_rows(people, study, biomarkers, unit=unit))
 
 
 def _rows(
-    people: pd.DataFrame, cohort: Cohort, study: Study, biomarkers: Mapping[str, Biomarker]
+    people: pd.DataFrame, study: Study, biomarkers: Mapping[str, Biomarker], *, unit: str | None
 ) -> Iterator[CharacteristicRow]:
     concept = study.progression.concept
     rating = concept == TOTAL
@@ -47,9 +47,7 @@ def _rows(
     yield from _categories("sex", people["sex"].fillna(UNKNOWN))
     if people["arm"].notna().any():
         yield from _categories("arm", people["arm"].fillna(UNKNOWN))
-    yield _number(
-        "baseline score", people["baseline_score"], unit="points" if rating else _unit_of(cohort, concept)
-    )
+    yield _number("baseline score", people["baseline_score"], unit="points" if rating else unit)
     yield _number("months since onset", people["months_since_onset"], unit="months")
     if rating:
         yield _number("delta-FS", people["delta_fs"], unit="points/month")
@@ -61,11 +59,6 @@ def _rows(
         if kinds[biomarker.concept, biomarker.matrix] > 1:
             name = f"{biomarker.concept}:{biomarker.matrix or UNSPECIFIED}:{biomarker.method or UNSPECIFIED}"
         yield _number(f"{name} at baseline", values, unit=biomarker.unit)
-
-
-def _unit_of(cohort: Cohort, concept: str) -> str | None:
-    units = cohort.select("measurements", ["unit"], concepts=[concept])["unit"].mode()
-    return str(units.iloc[0]) if len(units) else None
 
 
 def _number(name: str, values: pd.Series, *, unit: str | None) -> CharacteristicRow:

@@ -1,16 +1,20 @@
 """The arms of a study beside each other."""
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from fhiradapter.analysis.arm_model import fit_arm_model
-from fhiradapter.analysis.baseline import derive_cohort_summary
+from fhiradapter.analysis.baseline import summarise_cohort
 from fhiradapter.analysis.baseline_table import spread
 from fhiradapter.analysis.means import estimate_mean
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.periods import ALL, DURING, lies_in, months_since
 from fhiradapter.analysis.population import members, of_subject
 from fhiradapter.analysis.safety_by_arm import overview_by_arm
+from fhiradapter.analysis.score_units import score_units
 from fhiradapter.analysis.scores import Scores
 from fhiradapter.analysis.welch import welch
 from fhiradapter.cohort.cohort import Cohort
@@ -22,6 +26,7 @@ from fhiradapter.results import (
     Biomarker,
     CharacteristicRow,
     Exposure,
+    Incidence,
     Progression,
 )
 from fhiradapter.settings import Study
@@ -72,6 +77,33 @@ def derive_by_arm(
     names = arm_names(timeline, study)
     if len(names) < 2:
         return None
+    return summarise_by_arm(
+        study,
+        timeline,
+        scores=scores,
+        progression=progression,
+        exposure=exposure,
+        biomarkers=biomarkers,
+        units=over_parts(score_units, cohort, study),
+        overview=overview_by_arm(cohort, study, timeline, names),
+    )
+
+
+def summarise_by_arm(
+    study: Study,
+    timeline: pd.DataFrame,
+    *,
+    scores: Scores,
+    progression: Progression,
+    exposure: Exposure | None,
+    biomarkers: dict[str, Biomarker],
+    units: Counter[str],
+    overview: dict[str, dict[str, Incidence]],
+) -> Arms | None:
+    """Return what the arms show; `units` as from `score_units`, `overview` as from `overview_by_arm`."""
+    names = arm_names(timeline, study)
+    if len(names) < 2:
+        return None
     reference = names[-1]
     period = DURING if study.treatment else ALL
     lines = progression.by_subject
@@ -90,7 +122,7 @@ def derive_by_arm(
             name: _summary(
                 timeline.loc[timeline["arm"].eq(name)],
                 exposure,
-                _baseline(name, cohort, study, timeline, scores, biomarkers),
+                _baseline(name, study, timeline, scores, biomarkers, units=units),
             )
             for name in names
         },
@@ -100,22 +132,23 @@ def derive_by_arm(
         differences=tuple(_difference(lines, name, reference, confidence=confidence) for name in names[:-1]),
         model=model,
         model_note=model_note,
-        overview=overview_by_arm(cohort, study, timeline, names),
+        overview=overview,
         cautions=_cautions(timeline, study, reference),
     )
 
 
 def _baseline(
     name: str,
-    cohort: Cohort,
     study: Study,
     timeline: pd.DataFrame,
     scores: Scores,
     biomarkers: dict[str, Biomarker],
+    *,
+    units: Counter[str],
 ) -> tuple[CharacteristicRow, ...]:
     """Return the baseline table of one arm, without the line that says which arm it is."""
     people = timeline.loc[timeline["arm"].eq(name)]
-    table = derive_cohort_summary(cohort, study, people, scores, biomarkers=biomarkers).baseline_table
+    table = summarise_cohort(study, people, scores, biomarkers=biomarkers, units=units).baseline_table
     return tuple(row for row in table if row.name != "arm")
 
 

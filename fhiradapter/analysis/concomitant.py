@@ -1,6 +1,8 @@
 """Medication that the protocol excludes, given inside its window."""
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import cast
 
@@ -29,16 +31,25 @@ READ = (
     "ended_precision",
 )
 GIVEN = ("completed", "in-progress", "stopped")
+CHECKED, UNMAPPED, UNDATED, LATE = "checked", "unmapped", "undated", "after the cut"
 
 
-def check_concomitant(
+@dataclass(frozen=True)
+class ConcomitantRows:
+    """Findings (`subject_id`, `row_id`, `concept`, `kind`, `started_on`), and how many were looked at."""
+
+    findings: pd.DataFrame
+    counts: Counter[str]
+
+
+def concomitant_rows(
     cohort: Cohort,
     treatment: Treatment,
     timeline: pd.DataFrame,
     *,
     kinds: Mapping[str, str],
     data_cut: date | None = None,
-) -> ConcomitantCheck:
+) -> ConcomitantRows:
     """Look for medication of an excluded kind inside the protocol's window.
 
     The window runs from `excluded_from_days` after the first dose (negative: before it) to `excluded_to_days`
@@ -74,13 +85,31 @@ def check_concomitant(
         kind=kind.loc[found.index],
         started_on=found["started_on"].mask(is_partial(found["started_precision"])),
     ).sort_values(["subject_id", "started_at", "row_id"], kind="stable")
+    return ConcomitantRows(
+        findings=found[["subject_id", "row_id", "concept", "kind", "started_on"]].reset_index(drop=True),
+        counts=Counter(
+            {
+                CHECKED: int((rows["concept"].notna() & first.notna()).sum()),
+                UNMAPPED: int(rows["concept"].isna().sum()),
+                UNDATED: int(first.isna().sum()),
+                LATE: int(late.sum()),
+            }
+        ),
+    )
+
+
+def summarise_concomitant(
+    rows: ConcomitantRows, treatment: Treatment, timeline: pd.DataFrame, *, kinds: Mapping[str, str]
+) -> ConcomitantCheck:
+    """Return the findings of all subjects as results."""
+    found = rows.findings
     known_kinds = set(kinds.values())
     return ConcomitantCheck(
         excluded_kinds=tuple(treatment.excluded_kinds),
         subjects_checked=int(timeline[["first_dose_on", "last_dose_on"]].notna().all(axis=1).sum()),
-        administrations_checked=int((rows["concept"].notna() & first.notna()).sum()),
-        unmapped_administrations=int(rows["concept"].isna().sum()),
-        undated_administrations=int(first.isna().sum()),
+        administrations_checked=rows.counts[CHECKED],
+        unmapped_administrations=rows.counts[UNMAPPED],
+        undated_administrations=rows.counts[UNDATED],
         findings=tuple(
             ConcomitantFinding(subject_id=subject, row_id=row, concept=concept, kind=name, started_on=day)
             for subject, row, concept, name, day in zip(
@@ -93,5 +122,5 @@ def check_concomitant(
             )
         ),
         unknown_kinds=tuple(name for name in treatment.excluded_kinds if name not in known_kinds),
-        after_cut_administrations=int(late.sum()),
+        after_cut_administrations=rows.counts[LATE],
     )

@@ -19,11 +19,15 @@ LONGEST_MONTH = 31.0  # a calendar month
 
 @dataclass(frozen=True)
 class Courses:
-    """Courses and interruptions by subject and day; `number` (by subject id) is missing where undefined."""
+    """Courses and interruptions by subject and day.
 
-    gap_days: int | None
-    rows: tuple[Course, ...]
-    interruptions: tuple[Interruption, ...]
+    courses: `subject_id`, `number`, `infusions`, `first`, `last` (local days), `gap` (days before it), and
+    `cells`. interruptions: `subject_id`, `kind`, `row_id`, `on`, `days`, `until`. number: of courses, by
+    subject id, missing where undefined.
+    """
+
+    courses: pd.DataFrame
+    interruptions: pd.DataFrame
     number: pd.Series
 
 
@@ -65,7 +69,7 @@ def derive_courses(given: pd.DataFrame, treatment: Treatment, population: pd.Ind
     ...                       "started_at": days.dt.tz_localize("UTC"), "cells": 1e8, "interrupted": False})
     >>> treatment = Treatment.model_validate({"concept": "cells", "course_gap_days": 7})
     >>> found = derive_courses(given, treatment, pd.Index(["s1"]))
-    >>> [(course.number, course.infusions, course.gap_before_days) for course in found.rows]
+    >>> [(course.number, course.infusions, course.gap_before_days) for course in course_results(found)]
     [(1, 2, None), (2, 1, 8)]
     """
     limit = allowed_gap(treatment)
@@ -76,8 +80,9 @@ def derive_courses(given: pd.DataFrame, treatment: Treatment, population: pd.Ind
     gap = by_subject["started_on"].diff().dt.days
     stopped = _stopped(given)
     if limit is None:
+        dated = dated.iloc[:0]
         undefined = pd.Series(pd.NA, index=population, dtype="Int64")
-        return Courses(gap_days=None, rows=(), interruptions=_interruptions(stopped), number=undefined)
+        return Courses(_courses(dated.assign(number=0, gap=np.nan)), _by_day(stopped), undefined)
     breaks = gap.gt(limit)
     dated = dated.assign(
         gap=gap,
@@ -91,9 +96,8 @@ def derive_courses(given: pd.DataFrame, treatment: Treatment, population: pd.Ind
     )
     number = dated.groupby("subject_id", sort=False)["number"].max().reindex(population)
     return Courses(
-        gap_days=limit,
-        rows=_courses(dated),
-        interruptions=_interruptions(pd.concat([gaps, stopped], ignore_index=True)),
+        courses=_courses(dated),
+        interruptions=_by_day(pd.concat([gaps, stopped], ignore_index=True)),
         number=number.fillna(0).astype("Int64"),
     )
 
@@ -113,18 +117,24 @@ def _stopped(given: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _courses(dated: pd.DataFrame) -> tuple[Course, ...]:
+def _courses(dated: pd.DataFrame) -> pd.DataFrame:
     """Return the courses; one with an infusion of unknown cells has no sum of cells."""
-    groups = dated.groupby(["subject_id", "number"], sort=True)
+    groups = dated.groupby(["subject_id", "number"], sort=True, observed=True)
     table = groups.agg(
         infusions=("row_id", "size"),
         first=("started_on", "min"),
         last=("started_on", "max"),
         gap=("gap", "first"),
     )
-    cells = groups["cells"].sum().mask(groups["cells"].count().lt(groups.size()))
+    table["cells"] = groups["cells"].sum().mask(groups["cells"].count().lt(groups.size()))
     # `first` skips missing values: the gap before a first course is none, not the one after it.
-    gap = table["gap"].mask(table.index.get_level_values("number") == 1)
+    table["gap"] = table["gap"].mask(table.index.get_level_values("number") == 1)
+    return table.reset_index()
+
+
+def course_results(courses: Courses) -> tuple[Course, ...]:
+    """Return the courses as results."""
+    table = courses.courses
     return tuple(
         Course(
             subject_id=str(subject),
@@ -136,22 +146,28 @@ def _courses(dated: pd.DataFrame) -> tuple[Course, ...]:
             cells=None if math.isnan(amount) else amount,
             gap_before_days=None if math.isnan(before) else int(before),
         )
-        for (subject, number), infusions, first, last, days, amount, before in zip(
-            table.index,
+        for subject, number, infusions, first, last, days, amount, before in zip(
+            table["subject_id"],
+            table["number"],
             table["infusions"],
             cast("list[date | None]", as_dates(table["first"])),
             cast("list[date | None]", as_dates(table["last"])),
             (table["last"] - table["first"]).dt.days + 1,
-            cells.astype(float).tolist(),
-            gap.astype(float).tolist(),
+            table["cells"].astype(float).tolist(),
+            table["gap"].astype(float).tolist(),
             strict=True,
         )
     )
 
 
-def _interruptions(table: pd.DataFrame) -> tuple[Interruption, ...]:
+def _by_day(table: pd.DataFrame) -> pd.DataFrame:
     """Return the interruptions by subject and day."""
-    table = table.sort_values(["subject_id", "on", "kind", "row_id"], kind="stable")
+    return table.sort_values(["subject_id", "on", "kind", "row_id"], kind="stable", ignore_index=True)
+
+
+def interruption_results(courses: Courses) -> tuple[Interruption, ...]:
+    """Return the interruptions as results."""
+    table = courses.interruptions
     return tuple(
         Interruption(
             subject_id=subject,

@@ -1,6 +1,8 @@
 """What was given of the study's product."""
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 from typing import cast
@@ -9,20 +11,44 @@ import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.adherence import TIMINGS, UNDATED, UNPLANNED, Adherence, derive_adherence
-from fhiradapter.analysis.concomitant import check_concomitant
-from fhiradapter.analysis.courses import derive_courses
+from fhiradapter.analysis.concomitant import ConcomitantRows, concomitant_rows, summarise_concomitant
+from fhiradapter.analysis.courses import (
+    Courses,
+    allowed_gap,
+    course_results,
+    derive_courses,
+    interruption_results,
+)
 from fhiradapter.analysis.data_cut import AFTER_CUT, after_cut
 from fhiradapter.analysis.days import as_dates, is_partial
 from fhiradapter.analysis.discharge import count_discharges, same_day_discharge
-from fhiradapter.analysis.infusion_duration import infusion_minutes, summarise_durations
+from fhiradapter.analysis.infusion_duration import infusion_minutes, summarise_durations, with_clock
 from fhiradapter.analysis.infusions import excluded_administrations, given_infusions, missed_infusions
 from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.plain import as_numbers, as_whole, as_words
 from fhiradapter.analysis.population import members, of_subject
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Exposure, Infusion, SubjectExposure
-from fhiradapter.settings import DAYS_PER_MONTH, Study
+from fhiradapter.settings import DAYS_PER_MONTH, Study, Treatment
 
+SHOWN = (
+    "subject_id",
+    "row_id",
+    "status",
+    "started_on",
+    "day",
+    "months",
+    "cells",
+    "planned_visit",
+    "timing",
+    "same_day",
+    "notes",
+    "minutes",
+    "given",
+    "comparator",
+    "clock",
+)
 COUNTED = ("interrupted", "not_done", "on_time", "early", "late", "missed", "additional")
 NO_KINDS: Mapping[str, str] = MappingProxyType({})
 
@@ -41,31 +67,69 @@ def derive_exposure(
     cells: `cells["infusions_without_cells"]` counts these infusions. Medians are over subjects with an
     infusion. Courses are those of `derive_courses`, minutes those of `infusion_minutes`.
     """
+    if study.treatment is None:
+        return None
+    rows = over_parts(exposure_rows, cohort, study, timeline, dict(kinds))
+    return summarise_exposure(rows, study.treatment, timeline, kinds=kinds)
+
+
+@dataclass(frozen=True)
+class ExposureRows:
+    """What is derived of some subjects.
+
+    subjects: one row per subject. infusions: one row per infusion, given or not done (`given`), with
+    `comparator`, `clock` and what the swimmer plot needs. excluded: administrations that are no dose.
+    """
+
+    subjects: pd.DataFrame
+    infusions: pd.DataFrame
+    excluded: Counter[str]
+    courses: Courses
+    concomitant: ConcomitantRows
+
+
+def exposure_rows(
+    cohort: Cohort, study: Study, timeline: pd.DataFrame, kinds: Mapping[str, str]
+) -> ExposureRows:
+    """Derive what `summarise_exposure` needs of some whole subjects. Raises ValueError without treatment."""
     treatment = study.treatment
     if treatment is None:
-        return None
-    timeline = timeline.assign(
-        first_dose_on=timeline["first_dose_on"].mask(is_partial(timeline["first_dose_precision"]))
-    )
+        raise ValueError("study: has no treatment")
+    timeline = _with_exact_first_dose(timeline)
     given = _of_population(given_infusions(cohort, study), timeline)
     not_done = _of_population(missed_infusions(cohort, study), timeline)
-    excluded = excluded_administrations(cohort, study, timeline.index)
+    excluded = Counter(excluded_administrations(cohort, study, timeline.index))
     cut = study.follow_up.data_cut
-    if later := int(after_cut(given, cut).sum()):
-        excluded[AFTER_CUT] = later
+    excluded[AFTER_CUT] += int(after_cut(given, cut).sum())
     given = given.loc[~after_cut(given, cut)].reset_index(drop=True)
     not_done = not_done.loc[~after_cut(not_done, cut)].reset_index(drop=True)
     adherence = derive_adherence(given, not_done, timeline, study)
     subjects = _subjects(given, adherence, timeline, planned_cells=treatment.dose_cells, not_done=not_done)
     courses = derive_courses(given, treatment, timeline.index)
-    subjects["courses"] = courses.number
-    minutes = infusion_minutes(given)
-    treated = subjects.loc[subjects["infusions"].gt(0)]
-    same_day = same_day_discharge(given, cohort)
-    counts = {timing: int(adherence.subjects[timing].sum()) for timing in TIMINGS}
+    return ExposureRows(
+        subjects=subjects.assign(courses=courses.number),
+        infusions=_infusions(adherence, same_day_discharge(given, cohort), timeline),
+        excluded=excluded,
+        courses=courses,
+        concomitant=concomitant_rows(cohort, treatment, timeline, kinds=kinds, data_cut=cut),
+    )
+
+
+def summarise_exposure(
+    rows: ExposureRows,
+    treatment: Treatment,
+    timeline: pd.DataFrame,
+    *,
+    kinds: Mapping[str, str] = NO_KINDS,
+) -> Exposure:
+    """Return the exposure of all subjects."""
+    subjects, treated = rows.subjects, rows.subjects.loc[rows.subjects["infusions"].gt(0)]
+    given = rows.infusions.loc[rows.infusions["given"]]
+    counts = {timing: int(subjects[timing].sum()) for timing in TIMINGS}
     for timing in (UNDATED, UNPLANNED):
-        if number := int(adherence.given["timing"].eq(timing).sum()):
+        if number := int(given["timing"].eq(timing).sum()):
             counts[timing] = number
+    excluded = {reason: rows.excluded[reason] for reason in sorted(rows.excluded, key=_last_is_the_cut)}
     return Exposure(
         concept=treatment.concept,
         infusions={
@@ -82,16 +146,29 @@ def derive_exposure(
         },
         dose_intensity_percent={"median": _number(treated["dose_intensity_percent"].median())},
         adherence=counts,
-        excluded=excluded,
+        excluded={reason: count for reason, count in excluded.items() if count},
         subjects=_subject_rows(subjects),
-        timeline=_timeline_rows(adherence, same_day, minutes, timeline),
-        concomitant=check_concomitant(cohort, treatment, timeline, kinds=kinds, data_cut=cut),
-        discharge=count_discharges(same_day),
-        course_gap_days=courses.gap_days,
-        courses=courses.rows,
-        interruptions=courses.interruptions,
+        timeline=_timeline_rows(rows.infusions),
+        concomitant=summarise_concomitant(
+            rows.concomitant, treatment, _with_exact_first_dose(timeline), kinds=kinds
+        ),
+        discharge=count_discharges(given["same_day"]),
+        course_gap_days=allowed_gap(treatment),
+        courses=course_results(rows.courses),
+        interruptions=interruption_results(rows.courses),
         undated_infusions=int(given["started_on"].isna().sum()),
-        duration=summarise_durations(given, minutes),
+        duration=summarise_durations(given["clock"], given["minutes"]),
+    )
+
+
+def _last_is_the_cut(reason: str) -> tuple[bool, str]:
+    return reason == AFTER_CUT, reason
+
+
+def _with_exact_first_dose(timeline: pd.DataFrame) -> pd.DataFrame:
+    """Return the timeline with first doses that are dated to the day."""
+    return timeline.assign(
+        first_dose_on=timeline["first_dose_on"].mask(is_partial(timeline["first_dose_precision"]))
     )
 
 
@@ -186,15 +263,19 @@ def _subject_rows(subjects: pd.DataFrame) -> tuple[SubjectExposure, ...]:
     )
 
 
-def _timeline_rows(
-    adherence: Adherence, same_day: pd.Series, minutes: pd.Series, timeline: pd.DataFrame
-) -> tuple[Infusion, ...]:
-    """Return every infusion, given or not done, by subject and day, for the swimmer plot."""
+def _infusions(adherence: Adherence, same_day: pd.Series, timeline: pd.DataFrame) -> pd.DataFrame:
+    """Return every infusion, given or not done, by subject and day."""
+    given, missed = adherence.given, adherence.not_done
     rows = pd.concat(
         [
-            adherence.given.assign(same_day=same_day, minutes=minutes),
-            adherence.not_done.assign(
-                same_day=pd.Series(pd.NA, adherence.not_done.index, dtype="boolean"), minutes=np.nan
+            given.assign(
+                given=True, same_day=same_day, minutes=infusion_minutes(given), clock=with_clock(given)
+            ),
+            missed.assign(
+                given=False,
+                same_day=pd.Series(pd.NA, missed.index, dtype="boolean"),
+                minutes=np.nan,
+                clock=False,
             ),
         ],
         ignore_index=True,
@@ -203,7 +284,12 @@ def _timeline_rows(
     first = of_subject(timeline["first_dose_on"], rows["subject_id"])
     away = (rows["started_on"] - first).dt.days
     # Study day has no day 0: the day before the first dose is day -1.
-    study_day = away.where(away < 0, away + 1)
+    rows = rows.assign(day=away.where(away < 0, away + 1), months=away / DAYS_PER_MONTH)
+    return rows[list(SHOWN)].astype({"given": bool, "comparator": bool, "clock": bool, "same_day": "boolean"})
+
+
+def _timeline_rows(rows: pd.DataFrame) -> tuple[Infusion, ...]:
+    """Return the infusions as results, for the swimmer plot."""
     return tuple(
         Infusion(
             subject_id=subject,
@@ -224,12 +310,12 @@ def _timeline_rows(
             rows["row_id"].tolist(),
             rows["status"].tolist(),
             cast("list[date | None]", as_dates(rows["started_on"])),
-            as_whole(study_day),
-            as_numbers(away / DAYS_PER_MONTH),
+            as_whole(rows["day"]),
+            as_numbers(rows["months"]),
             as_numbers(rows["cells"]),
             as_whole(rows["planned_visit"]),
             rows["timing"].tolist(),
-            [None if pd.isna(home) else bool(home) for home in rows["same_day"].astype("boolean").tolist()],
+            [None if pd.isna(home) else bool(home) for home in rows["same_day"].tolist()],
             rows["notes"].tolist(),
             as_numbers(rows["minutes"]),
             strict=True,

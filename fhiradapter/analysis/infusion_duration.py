@@ -23,17 +23,17 @@ def infusion_minutes(given: pd.DataFrame) -> pd.Series:
     [45.0, nan]
     """
     seconds = (given["ended_at"] - given["started_at"]).dt.total_seconds()
-    minutes: pd.Series = (seconds / 60).where(_with_clock(given) & seconds.gt(0))
+    minutes: pd.Series = (seconds / 60).where(with_clock(given) & seconds.gt(0))
     return minutes
 
 
-def summarise_durations(given: pd.DataFrame, minutes: pd.Series) -> InfusionDuration:
+def summarise_durations(clock: "pd.Series[bool]", minutes: pd.Series) -> InfusionDuration:
     """Return median and range of the minutes of `infusion_minutes`, and why the others are not known.
 
-    Infusions that were stopped count with the minutes that they ran.
+    clock: as from `with_clock`. Infusions that were stopped count with the minutes that they ran.
     """
     known = minutes.dropna()
-    backwards = int((minutes.isna() & _with_clock(given)).sum())
+    backwards = int((minutes.isna() & clock).sum())
     reasons = {NO_CLOCK: len(minutes) - len(known) - backwards, NOT_LATER: backwards}
     return InfusionDuration(
         known=len(known),
@@ -44,7 +44,8 @@ def summarise_durations(given: pd.DataFrame, minutes: pd.Series) -> InfusionDura
     )
 
 
-def _with_clock(given: pd.DataFrame) -> "pd.Series[bool]":
+def with_clock(given: pd.DataFrame) -> "pd.Series[bool]":
+    """Return True for the infusions whose start and end have a time of day."""
     second = Precision.SECOND.value
     timed = given["started_precision"].eq(second) & given["ended_precision"].eq(second)
     return timed & given["started_at"].notna() & given["ended_at"].notna()

@@ -79,25 +79,29 @@ def fit(
 
 
 def fit_statistics(
-    statistics: SufficientStatistics, *, method: Method = "REML", fallback: bool = False
+    statistics: SufficientStatistics,
+    *,
+    method: Method = "REML",
+    fallback: bool = False,
+    offset: FloatArray | None = None,
 ) -> MixedModel:
     """Fit the model to the combined statistics of partitions of subjects, as :func:`fit` does to rows.
 
     With ``fallback`` it follows :func:`fit_with_fallback`. Statistics of responses that lie far from zero
-    beside their spread (a million times) lose digits; take ``offset`` of ``SufficientStatistics.from_rows``
-    then.
+    beside their spread (a million times) lose digits; where ``SufficientStatistics.from_rows`` was given an
+    ``offset`` (p,), it is given here too, and the coefficients are those of y itself.
 
     >>> rows = [5.0, 4.0, 6.5, 6.0], np.ones((4, 1)), np.ones((4, 1)), ["a", "a", "b", "b"]
     >>> fit_statistics(SufficientStatistics.from_rows(*rows)).coefficients.round(6).tolist()
     [5.375]
     """
     size = float(np.sqrt(statistics.products[:, -1, -1].sum() / max(statistics.rows, 1)))
-    none = np.zeros(len(statistics.names))
-    model = _estimate(statistics, method, offset=none, no_spread=NO_SPREAD_IN_STATISTICS * size)
+    taken = np.zeros(len(statistics.names)) if offset is None else offset
+    model = _estimate(statistics, method, offset=taken, no_spread=NO_SPREAD_IN_STATISTICS * size)
     if not fallback or (reason := _reason_to_simplify(model)) is None:
         return model
     intercept = _estimate(
-        statistics.first_random(1), method, offset=none, no_spread=NO_SPREAD_IN_STATISTICS * size
+        statistics.first_random(1), method, offset=taken, no_spread=NO_SPREAD_IN_STATISTICS * size
     )
     return replace(intercept, fallback=reason)
 

@@ -1,16 +1,21 @@
 """How the functional score changes over time."""
 
+from collections import Counter
+from dataclasses import dataclass
+
 import pandas as pd
 
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.marks import marks
-from fhiradapter.analysis.period_model import CONTRASTS, fit_period_model
+from fhiradapter.analysis.parts import over_parts
+from fhiradapter.analysis.period_model import CONTRASTS, ModelRows, fit_period_model, model_rows
 from fhiradapter.analysis.period_slopes import paired_contrast, slope_rows, subject_slopes, summarise_periods
 from fhiradapter.analysis.periods import lies_in, months_from_origin, period_names, time_origin
 from fhiradapter.analysis.plain import as_words
 from fhiradapter.analysis.population import members, of_subject, unmatched_names
 from fhiradapter.analysis.progression_cautions import cautions
 from fhiradapter.analysis.score_items import TOTAL
+from fhiradapter.analysis.score_units import score_units, usual_unit
 from fhiradapter.analysis.scores import Scores, derive_scores
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Progression, Score
@@ -41,32 +46,73 @@ def derive_progression(
     -1.0007
     """
     derived = scores or derive_scores(cohort, study)
-    table, after_death = _until_death(derived.table, timeline)
+    rows = over_parts(progression_rows, cohort, study, timeline, derived)
+    return summarise_progression(
+        rows, study, timeline, scores=derived, unmatched=unmatched_names(cohort, study)
+    )
+
+
+@dataclass(frozen=True)
+class ProgressionRows:
+    """What is derived of some subjects.
+
+    scores: one row per score as plotted, with `periods` and `flags` (tuples). lines: one row per subject and
+    period, as from `subject_slopes`. counts: scores that were left out. units: units as sent.
+    """
+
+    scores: pd.DataFrame
+    lines: pd.DataFrame
+    model: ModelRows
+    counts: Counter[str]
+    units: Counter[str]
+
+
+def progression_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame, scores: Scores) -> ProgressionRows:
+    """Derive what `summarise_progression` needs of some whole subjects."""
+    table, after_death = _until_death(scores.table, timeline)
     months, missing = months_from_origin(table, timeline, study)
     placed = table.assign(months=months, from_origin=~missing, **lies_in(table, timeline, study))
     names = period_names(study)
     nowhere = ~placed[list(names)].any(axis=1)
-    lines = subject_slopes(placed, timeline, study)
-    model, note = fit_period_model(placed, timeline, study)
+    return ProgressionRows(
+        scores=_plotted(placed, names),
+        lines=subject_slopes(placed, timeline, study),
+        model=model_rows(placed, timeline, study),
+        counts=Counter(
+            {AFTER_DEATH: after_death, NO_ORIGIN: int(missing.sum()), IN_NO_PERIOD: int(nowhere.sum())}
+        ),
+        units=score_units(cohort, study),
+    )
+
+
+def summarise_progression(
+    rows: ProgressionRows,
+    study: Study,
+    timeline: pd.DataFrame,
+    *,
+    scores: Scores,
+    unmatched: tuple[str, ...] = (),
+) -> Progression:
+    """Return what the rows of all subjects show; `unmatched` are sentences on names that mean nobody."""
+    lines = rows.lines
+    model, note = fit_period_model(rows.model, study)
     contrasts = {
         name: paired_contrast(lines, later, earlier, confidence=study.statistics.confidence)
         for name, (later, earlier) in CONTRASTS.items()
         if study.treatment is not None
     }
-    periods = summarise_periods(lines, study)
-    more = {AFTER_DEATH: after_death, NO_ORIGIN: int(missing.sum()), IN_NO_PERIOD: int(nowhere.sum())}
     return Progression(
         concept=study.progression.concept,
-        unit=_unit(cohort, study),
+        unit=_unit(rows.units, study),
         time_origin=time_origin(study),
-        periods=periods,
+        periods=summarise_periods(lines, study),
         contrasts=contrasts,
         mixed_model=model,
         mixed_model_note=note,
         by_subject_rows=slope_rows(lines),
-        scores=_scores(placed, names),
-        score_notes=derived.notes | {reason: count for reason, count in more.items() if count},
-        cautions=cautions(study, timeline, lines, contrasts, model, unmatched=unmatched_names(cohort, study)),
+        scores=_scores(rows.scores),
+        score_notes=scores.notes | {reason: count for reason, count in rows.counts.items() if count},
+        cautions=cautions(study, timeline, lines, contrasts, model, unmatched=unmatched),
     )
 
 
@@ -76,20 +122,15 @@ def _until_death(table: pd.DataFrame, timeline: pd.DataFrame) -> tuple[pd.DataFr
     return table.loc[~late].reset_index(drop=True), int(late.sum())
 
 
-def _unit(cohort: Cohort, study: Study) -> str:
+def _unit(units: Counter[str], study: Study) -> str:
     concept = study.progression.concept
-    units = cohort.select("measurements", ["unit"], concepts=[concept])["unit"].mode()
-    unit = (
-        "points"
-        if concept == TOTAL or units.empty or units.iloc[0] in {"{score}", "1"}
-        else str(units.iloc[0])
-    )
+    usual = usual_unit(units)
+    unit = "points" if concept == TOTAL or usual in {None, "{score}", "1"} else usual
     return f"{unit}/month"
 
 
-def _scores(placed: pd.DataFrame, names: tuple[str, ...]) -> tuple[Score, ...]:
-    """Return the scores as results; a total that the items overruled is told among the flags."""
-    periods = marks({name: placed[name] for name in names}, placed.index)
+def _plotted(placed: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Return the scores with their periods; a total that the items overruled is told among the flags."""
     flags = placed["flags"].copy()
     astray = placed.index[~placed["from_origin"]]
     flags.loc[astray] = [(*flag, NO_ORIGIN) for flag in flags.loc[astray]]
@@ -98,16 +139,21 @@ def _scores(placed: pd.DataFrame, names: tuple[str, ...]) -> tuple[Score, ...]:
     flags.loc[overruled.index] = [
         (*flag, text) for flag, text in zip(flags.loc[overruled.index], told, strict=True)
     ]
+    periods = marks({name: placed[name] for name in names}, placed.index)
+    return placed[["subject_id", "row_id", "on", "months", "value"]].assign(periods=periods, flags=flags)
+
+
+def _scores(plotted: pd.DataFrame) -> tuple[Score, ...]:
     return tuple(
         Score(subject_id=subject, row_id=row, on=on, months=month, value=value, periods=period, flags=flag)
         for subject, row, on, month, value, period, flag in zip(
-            as_words(placed["subject_id"]),
-            placed["row_id"].tolist(),
-            as_dates(placed["on"]),
-            placed["months"].tolist(),
-            placed["value"].tolist(),
-            periods.tolist(),
-            flags.tolist(),
+            as_words(plotted["subject_id"]),
+            plotted["row_id"].tolist(),
+            as_dates(plotted["on"]),
+            plotted["months"].tolist(),
+            plotted["value"].tolist(),
+            plotted["periods"].tolist(),
+            plotted["flags"].tolist(),
             strict=True,
         )
     )

@@ -1,5 +1,8 @@
 """What the data could not say: issues, unmapped codes, text without a code."""
 
+from collections import Counter
+from dataclasses import dataclass
+
 import pandas as pd
 
 from fhiradapter.cohort.cohort import Cohort
@@ -8,28 +11,60 @@ from fhiradapter.results import DataQuality, Unmapped
 # Tables whose rows mean a concept, with the column of the unit as sent.
 CODED = {"exposures": "dose_unit", "measurements": "source_unit", "events": None}
 MOST = 200
+KEYS = ["table", "code", "unit"]
 
 
 def derive_quality(cohort: Cohort) -> DataQuality:
     """Count issues by reason and disposition, and rows that no code list knows.
 
-    `unmapped` has the most frequent codes without a concept by table, code and unit, at most 200;
-    `unmapped_rows` counts all such rows. A row is text-only when its code as sent is no 'system|code'.
+    `unmapped` has the most frequent codes without a concept by table, code and unit, at most 200, with the
+    first of their displays by alphabet; `unmapped_rows` counts all such rows. A row is text-only when its
+    code as sent is no 'system|code'.
 
     >>> row = {"row_id": "a", "source_code": "weight", "source_unit": "kg"}
     >>> quality = derive_quality(Cohort.from_rows({"measurements": [row, row]}))
     >>> [(code.code, code.unit, code.count) for code in quality.unmapped], quality.text_only_rows
     ([('weight', 'kg', 2)], 2)
     """
+    return summarise_quality(quality_rows(cohort))
+
+
+@dataclass(frozen=True)
+class QualityRows:
+    """Counts over some subjects.
+
+    issues: by reason and disposition. unmapped: one row per table, code and unit without a concept, with its
+    smallest `display` and the `count` of rows.
+    """
+
+    issues: Counter[tuple[str, str]]
+    unmapped: pd.DataFrame
+    unmapped_rows: int
+    text_only_rows: int
+
+
+def quality_rows(cohort: Cohort) -> QualityRows:
+    """Count what `summarise_quality` needs of some whole subjects."""
     issues = cohort.issues.groupby(["reason", "disposition"], sort=True).size()
-    by_reason: dict[str, dict[str, int]] = {}
-    counted = issues.reset_index(name="count")
-    for reason, disposition, count in zip(*(counted[name] for name in counted.columns), strict=True):
-        by_reason.setdefault(str(reason), {})[str(disposition)] = int(count)
     parts = [_coded(cohort, table, unit) for table, unit in CODED.items()]
     rows = pd.concat([part.loc[part["concept"].isna()] for part in parts], ignore_index=True)
-    groups = rows.groupby(["table", "code", "unit"], sort=True)
-    found = pd.DataFrame({"display": groups["display"].first(), "count": groups.size()}).reset_index()
+    groups = rows.groupby(KEYS, sort=True)
+    found = pd.DataFrame({"display": groups["display"].min(), "count": groups.size()}).reset_index()
+    return QualityRows(
+        issues=Counter({(str(reason), str(fate)): int(count) for (reason, fate), count in issues.items()}),
+        unmapped=found.astype({"display": object}),
+        unmapped_rows=len(rows),
+        text_only_rows=sum(int((~part["code"].str.contains("|", regex=False)).sum()) for part in parts),
+    )
+
+
+def summarise_quality(rows: QualityRows) -> DataQuality:
+    """Return the counts over all subjects."""
+    by_reason: dict[str, dict[str, int]] = {}
+    for (reason, disposition), count in sorted(rows.issues.items()):
+        by_reason.setdefault(reason, {})[disposition] = count
+    displays = rows.unmapped.dropna(subset="display").groupby(KEYS)["display"].min()
+    found = rows.unmapped.groupby(KEYS, sort=True)[["count"]].sum().join(displays).reset_index()
     found = found.sort_values("count", ascending=False, kind="stable").head(MOST)
     return DataQuality(
         issues=by_reason,
@@ -45,8 +80,8 @@ def derive_quality(cohort: Cohort) -> DataQuality:
                 found["table"], found["code"], found["display"], found["unit"], found["count"], strict=True
             )
         ),
-        unmapped_rows=len(rows),
-        text_only_rows=sum(int((~part["code"].str.contains("|", regex=False)).sum()) for part in parts),
+        unmapped_rows=rows.unmapped_rows,
+        text_only_rows=rows.text_only_rows,
     )
 
 

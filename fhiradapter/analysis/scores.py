@@ -9,6 +9,7 @@ from fhiradapter.analysis.assessments import HIGHEST_ANSWER, ITEM_COLUMNS, ITEMS
 from fhiradapter.analysis.days import days_between
 from fhiradapter.analysis.marks import count_marks, marks
 from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.population import study_population
 from fhiradapter.analysis.reported_totals import reconcile
 from fhiradapter.analysis.score_items import TOTAL, totals_from_items
@@ -82,6 +83,11 @@ def derive_scores(cohort: Cohort, study: Study) -> Scores:
     >>> table[["value", "flags"]].values.tolist()
     [[41.0, ('same_day',)]]
     """
+    return over_parts(score_rows, cohort, study)
+
+
+def score_rows(cohort: Cohort, study: Study) -> Scores:
+    """Derive the scores of some whole subjects."""
     concept = study.progression.concept
     concepts = [concept, *ITEMS] if concept == TOTAL else [concept]
     rows, left_out = usable_measurements(

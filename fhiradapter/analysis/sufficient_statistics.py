@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -73,8 +73,7 @@ class SufficientStatistics:
         width = z.shape[1] + x.shape[1] + 1
         first, second = np.triu_indices(width)
         sums = np.zeros((len(labels), len(first)))
-        for start in range(0, len(y), ROWS_AT_ONCE):
-            span = slice(start, start + ROWS_AT_ONCE)
+        for span in _spans(codes if order is None else codes[order]):
             rows = span if order is None else order[span]
             remainder = y[rows] if offset is None else y[rows] - x[rows] @ offset
             block = np.column_stack([z[rows], x[rows], remainder])
@@ -127,6 +126,18 @@ class SufficientStatistics:
     def rows(self) -> int:
         """Number of visits, n."""
         return int(self.counts.sum())
+
+    def with_fixed(self, names: Sequence[str]) -> SufficientStatistics:
+        """Return the statistics of a model with some of the columns of X only, in their order.
+
+        >>> names = ["start", "time"]
+        >>> whole = SufficientStatistics.from_rows([3.0], [[1.0, 2.0]], [[1.0]], ["a"], names=names)
+        >>> whole.with_fixed(["time"]).products[0].tolist()  # of [1, time, y]
+        [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [3.0, 6.0, 9.0]]
+        """
+        q = self.random_columns
+        kept = [*range(q), *(q + self.names.index(name) for name in names), self.products.shape[1] - 1]
+        return replace(self, products=self.products[:, kept][:, :, kept], names=tuple(names))
 
     def first_random(self, columns: int) -> SufficientStatistics:
         """Keep only the first columns of Z, for a simpler model of how subjects differ."""
@@ -184,6 +195,17 @@ def _finite(name: str, given: npt.ArrayLike, dimensions: int) -> FloatArray:
     if bad := int(array.size - np.isfinite(array).sum()):
         raise ValueError(f"{name}: {bad} value(s) are NaN or infinite; drop these rows first")
     return array
+
+
+def _spans(codes: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Yield some rows at a time, never half of a subject's: its sums do not depend on who else is there."""
+    ends = np.append(np.flatnonzero(np.diff(codes)) + 1, len(codes))
+    start = 0
+    while start < len(codes):
+        place = int(np.searchsorted(ends, start + ROWS_AT_ONCE, side="right")) - 1
+        stop = int(ends[max(place, int(np.searchsorted(ends, start, side="right")))])
+        yield slice(start, stop)
+        start = stop
 
 
 def _codes(

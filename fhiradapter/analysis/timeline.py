@@ -9,6 +9,7 @@ from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.last_contact import derive_last_contact
 from fhiradapter.analysis.marks import gather_notes, note
 from fhiradapter.analysis.onset import NEGATED, derive_onset
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.population import members, of_subject, places, study_population
 from fhiradapter.analysis.scores import Scores, derive_scores
 from fhiradapter.cohort.cohort import Cohort
@@ -46,6 +47,11 @@ def derive_timeline(cohort: Cohort, study: Study, *, scores: Scores | None = Non
     >>> derive_timeline(cohort, study).loc["s1", ["index_on", "notes"]].tolist()
     [Timestamp('2024-01-02 00:00:00'), ('no Patient resource was received',)]
     """
+    return over_parts(timeline_rows, cohort, study, scores)
+
+
+def timeline_rows(cohort: Cohort, study: Study, scores: Scores | None = None) -> pd.DataFrame:
+    """Return the timeline of some whole subjects."""
     population = study_population(cohort, study)
     people, notes = _people(cohort, study, population)
     doses, told = _doses(cohort, study, population)

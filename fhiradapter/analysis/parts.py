@@ -1,0 +1,297 @@
+"""Parts: a cohort cut by whole subjects, and what is derived of the parts put together again.
+
+An endpoint has two halves. Its rows are derived of some whole subjects, whoever the others are; its summary
+is made of the rows of all subjects. `over_parts` stands between them: it hands out parts where an engine was
+set, and calls the first half once where none was.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from fhiradapter.analysis.population import named_subjects
+from fhiradapter.analysis.sufficient_statistics import SufficientStatistics
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.cohort.merges import survivors
+from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.settings import Study
+
+SUBJECT = "subject_id"
+NOBODY = "\x00"  # no id has such a character, so this one stands for nobody; an empty list would be everybody
+
+Rows = TypeVar("Rows")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some whole subjects: their rows in all tables, and the study as it concerns them.
+
+    subjects: the ids of the tables, those of merged records too.
+    """
+
+    cohort: Cohort
+    study: Study
+    subjects: frozenset[str]
+
+
+class PartEngine(Protocol):
+    """Derives rows of parts and puts them together; who does it decides into how many parts."""
+
+    def __call__(self, derive: Callable[..., Rows], cohort: Cohort, study: Study, /, *given: Any) -> Rows:
+        """Return what `derive(cohort, study, *given)` returns, derived of parts."""
+        ...
+
+
+_ENGINE: ContextVar[PartEngine | None] = ContextVar("part_engine", default=None)
+
+
+@contextmanager
+def deriving_with(engine: PartEngine | None) -> Iterator[None]:
+    """Have an engine derive the rows of all endpoints within the block."""
+    token = _ENGINE.set(engine)
+    try:
+        yield
+    finally:
+        _ENGINE.reset(token)
+
+
+def over_parts(derive: Callable[..., Rows], cohort: Cohort, study: Study, *given: Any) -> Rows:
+    """Return the rows that `derive` gives of the whole cohort, in parts where an engine was set.
+
+    `derive` is a function of a module, so that other processes find it by name. Of `given`, frames with one
+    row per subject or with a column `subject_id` are cut as the cohort is; all else is given to every part.
+    """
+    engine = _ENGINE.get()
+    if engine is None:
+        return derive(cohort, study, *given)
+    # Within a part there are no further ones.
+    return engine(derive, cohort, study, *given)
+
+
+def parts_of(cohort: Cohort, study: Study, count: int) -> list[Part]:
+    """Cut a cohort into at most `count` parts of whole persons, who are in order of their ids.
+
+    A record that was merged goes with the one that stands for it. Rows without a subject go with the first
+    part; every part knows the account, since that says which types were read.
+    """
+    codes = {table: cohort.codes(table, SUBJECT).codes for table in SCHEMAS}
+    words = cohort.codes("subjects", SUBJECT).words.to_pylist()
+    of_person = _persons(cohort, words)
+    leaders = np.flatnonzero(of_person == np.arange(len(words)))
+    shares = np.array_split(leaders, max(1, min(count, len(leaders))))
+    number = np.zeros(len(words), np.int64)
+    for share, own in enumerate(shares):
+        number[own] = share
+    number = number[of_person]
+    whole = settled_names(cohort, study)
+    parts = []
+    share_of_rows = {table: np.append(number, 0)[of_table] for table, of_table in codes.items()}
+    for share in range(len(shares)):
+        tables = {
+            table: cohort.tables[table].take(pa.array(np.flatnonzero(share_of_rows[table] == share)))
+            for table in SCHEMAS
+        }
+        subjects = frozenset(word for word, own in zip(words, number.tolist(), strict=True) if own == share)
+        parts.append(Part(Cohort(tables, cohort.accounting), study_of(whole, subjects), subjects))
+    return parts
+
+
+def settled_names(cohort: Cohort, study: Study) -> Study:
+    """Return the study with the ids that its names of subjects mean in the whole cohort.
+
+    Which person a name means is told by all of them: with several sources it may mean several, and an id may
+    have been merged into one of another part.
+    """
+    ids, arms = study.subjects.ids, study.subjects.arms
+    if not ids and not arms:
+        return study
+    meant = named_subjects(cohort, ids).dropna()
+    of_arms = named_subjects(cohort, arms)
+    own = of_arms.index.to_series().eq(of_arms)
+    chosen = {
+        str(subject): arms[name]
+        # A surviving id's own entry goes before one of an id that was merged into it, and else the first.
+        for name, subject in pd.concat([of_arms[~own], of_arms[own]])[::-1].dropna().items()
+    }
+    chosen |= {str(name): arms[str(name)] for name in of_arms.index[own]}
+    settled = study.subjects.model_copy(
+        update={"ids": (meant.tolist() or [NOBODY]) if ids else [], "arms": chosen}
+    )
+    return study.model_copy(update={"subjects": settled})
+
+
+def study_of(study: Study, subjects: frozenset[str]) -> Study:
+    """Return a study with settled names as it concerns some subjects."""
+    ids, arms = study.subjects.ids, study.subjects.arms
+    if not ids and not arms:
+        return study
+    settled = study.subjects.model_copy(
+        update={
+            "ids": ([name for name in ids if name in subjects] or [NOBODY]) if ids else [],
+            "arms": {name: arm for name, arm in arms.items() if name in subjects},
+        }
+    )
+    return study.model_copy(update={"subjects": settled})
+
+
+def cut(value: Any, subjects: frozenset[str]) -> Any:
+    """Return the rows of some subjects, of a frame or of a dataclass of frames; anything else as it is."""
+    if isinstance(value, pd.DataFrame):
+        if SUBJECT not in value and _is_of_subjects(value.index):
+            return value.loc[value.index.isin(subjects)]
+        if SUBJECT in value:
+            found = value.loc[value[SUBJECT].isin(subjects)]
+            if isinstance(found[SUBJECT].dtype, pd.CategoricalDtype):
+                found = found.assign(**{SUBJECT: found[SUBJECT].cat.remove_unused_categories()})
+            return found.reset_index(drop=True) if isinstance(value.index, pd.RangeIndex) else found
+        return value
+    if isinstance(value, pd.Index):
+        return value[value.isin(subjects)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: cut(getattr(value, one.name), subjects) for one in fields(value)})
+    return value
+
+
+def subjects_in(value: Any) -> frozenset[str]:
+    """Return the ids of the subjects that a frame, or a dataclass or tuple of frames, has rows of."""
+    if isinstance(value, pd.DataFrame):
+        ids = value[SUBJECT] if SUBJECT in value else value.index if _is_of_subjects(value.index) else None
+        return frozenset() if ids is None else frozenset(pd.Index(ids).dropna().unique())
+    if isinstance(value, tuple):
+        return frozenset().union(*map(subjects_in, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return frozenset().union(*(subjects_in(getattr(value, one.name)) for one in fields(value)))
+    return frozenset()
+
+
+def together(parts: Sequence[Rows]) -> Rows:
+    """Return what several parts gave as if it had been derived in one.
+
+    Frames, series and arrays are joined in the order of the parts, and those of subjects are brought in order
+    of their ids if they are not; sets are united, counts added, dataclasses put together field by field.
+    Raises TypeError for anything of which it is not clear what several of them are.
+    """
+    found: Any = _together(list(parts))
+    result: Rows = found
+    return result
+
+
+def _together(parts: list[Any]) -> Any:  # noqa: C901, PLR0912 - a line per type
+    known = [part for part in parts if part is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    first = known[0]
+    if isinstance(first, pd.DataFrame):
+        return _frames(known)
+    if isinstance(first, pd.Series):
+        joined = _frames([part.to_frame("value") for part in known])["value"]
+        return joined.rename(first.name)
+    if isinstance(first, SufficientStatistics):
+        return SufficientStatistics.concatenate(known)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(known)
+    if isinstance(first, pd.Index):
+        return first.append(known[1:]).sort_values()
+    if isinstance(first, Counter):
+        total: Counter[Any] = Counter()
+        for part in known:
+            total.update(part)  # unlike a sum, it keeps what was counted as none
+        return total
+    if isinstance(first, dict):
+        keys = dict.fromkeys(key for part in known for key in part)
+        return {key: _together([part[key] for part in known if key in part]) for key in keys}
+    if isinstance(first, (set, frozenset)):
+        return first.union(*known[1:])
+    if isinstance(first, bool):
+        raise TypeError("of several answers it is not clear which one holds")
+    if isinstance(first, (int, float)):
+        return sum(known)
+    if isinstance(first, str):
+        if len(set(known)) > 1:
+            raise TypeError("parts say different words")
+        return first
+    if is_dataclass(first):
+        return type(first)(
+            **{one.name: _together([getattr(part, one.name) for part in known]) for one in fields(first)}
+        )
+    if isinstance(first, tuple):
+        return tuple(item for part in known for item in part)
+    raise TypeError(f"parts of {type(first).__name__}")
+
+
+def _frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    first = filled[0]
+    numbered = isinstance(first.index, pd.RangeIndex) or first.index.name is None
+    if len(filled) > 1:
+        categorical = [name for name, dtype in first.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+        for name in categorical:
+            filled = _with_same_categories(filled, name)
+        first = pd.concat(filled, ignore_index=numbered)
+    return _by_subject(first, numbered=numbered)
+
+
+def _with_same_categories(frames: list[pd.DataFrame], name: Any) -> list[pd.DataFrame]:
+    known = frames[0][name].cat.categories
+    if all(frame[name].cat.categories.equals(known) for frame in frames[1:]):
+        return frames
+    every = known.append([frame[name].cat.categories for frame in frames[1:]]).unique().sort_values()
+    dtype = pd.CategoricalDtype(every)
+    changed = []
+    for frame in frames:
+        places = np.append(every.get_indexer(frame[name].cat.categories), -1)
+        codes = places[frame[name].cat.codes.to_numpy()]
+        values = pd.Categorical.from_codes(codes, dtype=dtype, validate=False)
+        changed.append(frame.assign(**{name: pd.Series(values, index=frame.index)}))
+    return changed
+
+
+def _by_subject(frame: pd.DataFrame, *, numbered: bool) -> pd.DataFrame:
+    """Return the rows in order of subjects; rows of one subject stay as they are."""
+    if SUBJECT in frame:
+        column = frame[SUBJECT]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            keys = column.cat.codes.to_numpy()
+        else:
+            keys = pd.factorize(column, sort=True)[0]
+        keys = np.where(keys < 0, np.iinfo(np.int64).max, keys)
+    elif frame.index.name == SUBJECT:
+        keys = pd.factorize(frame.index, sort=True)[0]
+    else:
+        return frame
+    if not (np.diff(keys) < 0).any():
+        return frame
+    found = frame.take(np.argsort(keys, kind="stable"))
+    return found.reset_index(drop=True) if numbered else found
+
+
+def _is_of_subjects(index: pd.Index) -> bool:
+    return index.name == SUBJECT or (
+        index.name is None
+        and pd.api.types.is_string_dtype(index.dtype)
+        and not isinstance(index, pd.RangeIndex)
+    )
+
+
+def _persons(cohort: Cohort, words: list[str]) -> npt.NDArray[np.int64]:
+    """Return for each id the place of the one that stands for the person."""
+    places = np.arange(len(words), dtype=np.int64)
+    merged = cohort.select("subjects", ["subject_id", "replaced_by"]).astype("str")
+    merged = merged.loc[merged["replaced_by"].notna() & merged["subject_id"].notna()]
+    if merged.empty:
+        return places
+    into = merged["replaced_by"].str.replace(r"^.*/", "", regex=True)
+    found, _ = survivors(dict(zip(merged["subject_id"].tolist(), into.tolist(), strict=True)))
+    place = {word: number for number, word in enumerate(words)}
+    for gone, survivor in found.items():
+        if gone in place and survivor in place:
+            places[place[gone]] = place[survivor]
+    return places
