@@ -76,32 +76,47 @@ def over_parts(derive: Callable[..., Rows], cohort: Cohort, study: Study, *given
     return engine(derive, cohort, study, *given)
 
 
-def parts_of(cohort: Cohort, study: Study, count: int) -> list[Part]:
-    """Cut a cohort into at most `count` parts of whole persons, who are in order of their ids.
+class Cut:
+    """A cohort cut into parts of whole persons, who are in order of their ids; a part is made when asked for.
 
     A record that was merged goes with the one that stands for it. Rows without a subject go with the first
     part; every part knows the account, since that says which types were read.
     """
-    codes = {table: cohort.codes(table, SUBJECT).codes for table in SCHEMAS}
-    words = cohort.codes("subjects", SUBJECT).words.to_pylist()
-    of_person = _persons(cohort, words)
-    leaders = np.flatnonzero(of_person == np.arange(len(words)))
-    shares = np.array_split(leaders, max(1, min(count, len(leaders))))
-    number = np.zeros(len(words), np.int64)
-    for share, own in enumerate(shares):
-        number[own] = share
-    number = number[of_person]
-    whole = settled_names(cohort, study)
-    parts = []
-    share_of_rows = {table: np.append(number, 0)[of_table] for table, of_table in codes.items()}
-    for share in range(len(shares)):
-        tables = {
-            table: cohort.tables[table].take(pa.array(np.flatnonzero(share_of_rows[table] == share)))
-            for table in SCHEMAS
-        }
-        subjects = frozenset(word for word, own in zip(words, number.tolist(), strict=True) if own == share)
-        parts.append(Part(Cohort(tables, cohort.accounting), study_of(whole, subjects), subjects))
-    return parts
+
+    def __init__(self, cohort: Cohort, study: Study, count: int) -> None:
+        """Cut into at most `count` parts, at least one."""
+        self._cohort = cohort
+        self._study = settled_names(cohort, study)
+        codes = {table: cohort.codes(table, SUBJECT).codes for table in SCHEMAS}
+        self._words = np.array(cohort.codes("subjects", SUBJECT).words.to_pylist(), dtype=object)
+        of_person = _persons(cohort, self._words.tolist())
+        leaders = np.flatnonzero(of_person == np.arange(len(self._words)))
+        shares = np.array_split(leaders, max(1, min(count, len(leaders))))
+        share = np.zeros(len(self._words) + 1, np.int16)  # the last one is for rows without a subject
+        for number, own in enumerate(shares):
+            share[own] = number
+        share[:-1] = share[of_person]
+        self._share = share[:-1]
+        self._of_rows = {table: share[of_table] for table, of_table in codes.items()}
+        self._count = len(shares)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Part]:
+        """Make the parts, one after the other."""
+        for number in range(self._count):
+            tables = {
+                table: self._cohort.tables[table].take(pa.array(np.flatnonzero(of_rows == number)))
+                for table, of_rows in self._of_rows.items()
+            }
+            subjects = frozenset(self._words[self._share == number].tolist())
+            yield Part(Cohort(tables, self._cohort.accounting), study_of(self._study, subjects), subjects)
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """The ids of all parts."""
+        return frozenset(self._words.tolist())
 
 
 def settled_names(cohort: Cohort, study: Study) -> Study:

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import DataQuality, Unmapped
@@ -45,16 +47,16 @@ class QualityRows:
 
 def quality_rows(cohort: Cohort) -> QualityRows:
     """Count what `summarise_quality` needs of some whole subjects."""
-    issues = cohort.issues.groupby(["reason", "disposition"], sort=True).size()
+    issues = cohort.arrow("issues").group_by(["reason", "disposition"]).aggregate([([], "count_all")])
     parts = [_coded(cohort, table, unit) for table, unit in CODED.items()]
-    rows = pd.concat([part.loc[part["concept"].isna()] for part in parts], ignore_index=True)
+    rows = pd.concat([part.to_pandas().astype(object) for part, _ in parts], ignore_index=True)
     groups = rows.groupby(KEYS, sort=True)
     found = pd.DataFrame({"display": groups["display"].min(), "count": groups.size()}).reset_index()
     return QualityRows(
-        issues=Counter({(str(reason), str(fate)): int(count) for (reason, fate), count in issues.items()}),
+        issues=Counter({(row["reason"], row["disposition"]): row["count_all"] for row in issues.to_pylist()}),
         unmapped=found.astype({"display": object}),
         unmapped_rows=len(rows),
-        text_only_rows=sum(int((~part["code"].str.contains("|", regex=False)).sum()) for part in parts),
+        text_only_rows=sum(text_only for _, text_only in parts),
     )
 
 
@@ -85,17 +87,23 @@ def summarise_quality(rows: QualityRows) -> DataQuality:
     )
 
 
-def _coded(cohort: Cohort, table: str, unit: str | None) -> pd.DataFrame:
-    """Return what was coded in one table: concept, code, display and unit as sent; an empty code is none."""
-    rows = cohort.frame(table)
+def _coded(cohort: Cohort, table: str, unit: str | None) -> tuple[pa.Table, int]:
+    """Return what no code list knows of one table, and how many of its rows have no code as sent.
+
+    The columns are `table`, `code`, `display` and `unit`; an empty code is none.
+    """
+    rows = cohort.arrow(table)
     if table == "events":
-        rows = rows.loc[~rows["kind"].eq("enrolment")]  # an arm has a name and no code
-    return pd.DataFrame(
-        {
-            "table": pd.Series(table, index=rows.index, dtype="str"),
-            "concept": rows["concept"],
-            "code": rows["source_code"].fillna(""),
-            "display": rows["source_display"],
-            "unit": rows[unit].fillna("") if unit else pd.Series("", index=rows.index, dtype="str"),
-        }
-    )
+        # An arm has a name and no code.
+        rows = rows.filter(pc.invert(pc.fill_null(pc.equal(rows.column("kind"), "enrolment"), False)))
+    code = pc.fill_null(rows.column("source_code"), "")
+    unknown = pc.is_null(rows.column("concept"))
+    empty = pa.repeat("", len(rows))
+    columns = {
+        "table": pa.repeat(table, len(rows)),
+        "code": code,
+        "display": rows.column("source_display"),
+        "unit": pc.fill_null(rows.column(unit), "") if unit else empty,
+    }
+    text_only = pc.sum(pc.invert(pc.match_substring(code, "|"))).as_py() or 0
+    return pa.table(columns).filter(unknown), text_only

@@ -17,7 +17,10 @@ from fhiradapter.errors import FhirAdapterError, WorkerError
 IN_FLIGHT = 2  # tasks of each worker: the one it is at, and one that is done or waits
 WAITING_PARTS = 8  # of one task; a worker that is further ahead waits until some are taken
 TRIES = 2  # what ends two workers would end a third
-START = "import sys; sys.path[:] = {path!r}; from fhiradapter.engines.worker import main; main({descriptor})"
+START = (
+    "import sys; sys.path[:] = {path!r}; from fhiradapter.engines.worker import main; "
+    "main({descriptor}, pandas={pandas})"
+)
 
 
 class Crew:
@@ -29,9 +32,17 @@ class Crew:
     """
 
     def __init__(
-        self, make: Callable[[], Bench], count: int, *, read: Callable[[bytearray], Any] = bytes
+        self,
+        make: Callable[[], Bench],
+        count: int,
+        *,
+        read: Callable[[bytearray], Any] = bytes,
+        pandas: bool = False,
     ) -> None:
-        """Start `count` workers, each with a bench that `make` makes; its parts are bytes, to `read` here."""
+        """Start `count` workers, each with a bench that `make` makes; its parts are bytes, to `read` here.
+
+        A bench that needs `pandas` has to say so.
+        """
         self._make = pickle.dumps(make)
         self._read = read
         self._news: list[bytes] = []
@@ -39,7 +50,7 @@ class Crew:
         self._changed = Condition()
         self._closed = False
         self._limit = IN_FLIGHT * count
-        self._hands = [_Hand(self._make, self._news) for _ in range(count)]
+        self._hands = [_Hand(self._make, self._news, pandas=pandas) for _ in range(count)]
         self._threads = [Thread(target=self._drive, args=(hand,), daemon=True) for hand in self._hands]
         for thread in self._threads:
             thread.start()
@@ -164,9 +175,10 @@ class _Order:
 class _Hand:
     """One worker process, and the next one when it ended."""
 
-    def __init__(self, make: bytes, news: list[bytes]) -> None:
+    def __init__(self, make: bytes, news: list[bytes], *, pandas: bool) -> None:
         self._make = make
         self._news = news
+        self._pandas = pandas
         self._start()
 
     def run(self, task: Any) -> Iterator[bytearray]:
@@ -202,7 +214,7 @@ class _Hand:
         # or a script without `if __name__ == "__main__"` would start itself without end.
         self._connection, other = socket.socketpair()
         with other:
-            command = START.format(path=sys.path, descriptor=other.fileno())
+            command = START.format(path=sys.path, descriptor=other.fileno(), pandas=self._pandas)
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-c", command], pass_fds=(other.fileno(),), stdin=subprocess.DEVNULL
             )

@@ -23,11 +23,12 @@ class WithoutPandas(MetaPathFinder):
             raise ModuleNotFoundError(name)
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, *, pandas: bool) -> None:
     """Serve the process at the other end of a socket."""
     # Who presses Ctrl-C means the whole command, which then ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.meta_path.insert(0, WithoutPandas())
+    if not pandas:
+        sys.meta_path.insert(0, WithoutPandas())
     with socket.socket(fileno=descriptor) as parent:
         try:
             _serve(parent)
