@@ -38,7 +38,7 @@ PATHS = [(name.replace(".", "_"), name) for name in {PATHS!r}]
 with open(path, "rb") as lines:
     resources = [json.loads(line) for line in lines]
 bundles = [
-    FHIRObj(**{{"resourceType": "Bundle", "entry": [{{"resource": one}} for one in resources[start : start + 100]]}})
+    FHIRObj(resourceType="Bundle", entry=[dict(resource=one) for one in resources[start : start + 100]])
     for start in range(0, len(resources), 100)
 ]
 def work():
