@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fhiradapter.api import MappedResource, analyse, build_cohort, map_resource, map_to_folder
+    from fhiradapter.analysing import analyse
+    from fhiradapter.api import MappedResource, build_cohort, map_resource, map_to_folder
     from fhiradapter.cohort.cohort import Cohort
     from fhiradapter.reports.registry import write_report
     from fhiradapter.results import Results
@@ -24,7 +25,7 @@ _HOMES = {
     "MappedResource": "fhiradapter.api",
     "Results": "fhiradapter.results",
     "Study": "fhiradapter.settings",
-    "analyse": "fhiradapter.api",
+    "analyse": "fhiradapter.analysing",
     "build_cohort": "fhiradapter.api",
     "load_study": "fhiradapter.settings",
     "map_resource": "fhiradapter.api",

@@ -1,5 +1,6 @@
 """The adverse events that count, each with its grade, its flags and whether it is treatment-emergent."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -33,6 +34,29 @@ WITHDRAWN = frozenset(
 INFUSION_REACTIONS = frozenset({"infusion related reaction", "infusion reaction"})
 CYTOKINE_RELEASE = frozenset({"cytokine release syndrome", "cytokine release syndrome (crs)"})
 
+# What is read of the table of events.
+READ = (
+    "row_id",
+    "subject_id",
+    "status",
+    "term",
+    "source_display",
+    "source_code",
+    "system_organ_class",
+    "severity",
+    "grade",
+    "outcome",
+    "serious",
+    "related",
+    "action",
+    "started_at",
+    "started_on",
+    "started_precision",
+    "ended_at",
+    "ended_on",
+    "ended_precision",
+)
+
 NO_TERM = "(no term)"
 FROM_SEVERITY = "grade taken from severity"
 FROM_OUTCOME = "grade 5 taken from the fatal outcome"
@@ -47,15 +71,16 @@ UNTREATED = "in subjects without a dose"
 
 def adverse_event_table(
     cohort: Cohort, study: Study, timeline: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, int]]:
+) -> tuple[pd.DataFrame, Counter[str]]:
     """Return the adverse events of the subjects of `timeline`, and counts of what could not be said or used.
 
-    Columns: `row_id`, `subject_id`, `system`, `term`, `key` (term as it is compared), `grade` (Int64: as
-    reported, else 5 with a fatal outcome, else mild, moderate, severe as 1, 2, 3), `fatal` (outcome fatal or
-    grade 5), `severe` (grade >= 3, and every fatal one), `serious` (as the source says, and every fatal one),
-    `withdrawn`, `special`, `reaction` (infusion reaction), `cytokine_release`: bool, False where the source
-    does not say; `related`, `treatment_emergent` (nullable) and `flag`; `started_at`, `started_on` (local
-    day; missing when the date has no day), `started_precision`.
+    Subjects are in the order of `timeline`, the events of one as they came. Columns: `row_id`, `subject_id`,
+    `system`, `term`, `key` (term as it is compared), `grade` (Int64: as reported, else 5 with a fatal outcome,
+    else mild, moderate, severe as 1, 2, 3), `fatal` (outcome fatal or grade 5), `severe` (grade >= 3, and
+    every fatal one), `serious` (as the source says, and every fatal one), `withdrawn`, `special`, `reaction`
+    (infusion reaction), `cytokine_release`: bool, False where the source does not say; `related`,
+    `treatment_emergent` (nullable) and `flag` (a sentence on how it was decided, None where it was plain);
+    `started_at`, `started_on` (local day; missing when the date has no day), `started_precision`.
 
     Events that begin after the data cut are left out. One that began before it and ended in death after it is
     not fatal yet: a grade of 5 is then no grade.
@@ -70,7 +95,7 @@ def adverse_event_table(
         subject_id=rows["subject_id"],
         system=rows["system_organ_class"],
         term=term,
-        key=term.str.casefold(),
+        key=_by_word(term, str.casefold),
         severe=grades["grade"].ge(3).fillna(False).astype(bool) | grades["fatal"],
         serious=(rows["serious"].fillna(False) | grades["fatal"]).astype(bool),
         related=rows["related"].astype("boolean"),
@@ -90,14 +115,12 @@ def adverse_event_table(
             NO_ACTION: int(rows["action"].isna().sum()),
             UNTREATED: int(of_subject(timeline["first_dose_on"], rows["subject_id"]).isna().sum()),
         }
-        flags = table["flag"].dropna().value_counts().sort_index()
-        notes |= {str(flag): int(count) for flag, count in flags.items()}
-    return table.reset_index(drop=True), {name: count for name, count in notes.items() if count}
+    return table.reset_index(drop=True), Counter(notes)
 
 
 def _events(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return the events of the study's subjects until the data cut, and counts of the other rows."""
-    rows = cohort.select("events", cohort.arrow("events").column_names, kinds=["adverse_event"])
+    rows = cohort.select("events", READ, kinds=["adverse_event"])
     status = rows["status"].str.strip().str.casefold()
     notes = {f"excluded: {name}": int(status.eq(name).sum()) for name in NOT_EVENTS}
     rows = rows.loc[~status.isin(NOT_EVENTS)]
@@ -106,7 +129,8 @@ def _events(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tuple[pd.Da
     notes[NO_SUBJECT] = received - len(rows)
     late = after_cut(rows, study.follow_up.data_cut)
     notes[f"excluded: {AFTER_CUT}"] = int(late.sum())
-    return rows.loc[~late], notes
+    rows = rows.loc[~late]
+    return rows.take(np.argsort(places(rows["subject_id"], timeline.index), kind="stable")), notes
 
 
 def _grades(rows: pd.DataFrame, study: Study) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -184,27 +208,3 @@ def _emergence(rows: pd.DataFrame, table: pd.DataFrame, study: Study, timeline: 
     later = found["treatment_emergent"].fillna(False).astype(bool) & latest.notna()
     worst = table["grade"].where(later).groupby([table["subject_id"], table["key"]]).transform("max")
     return decide(worsened=worst.gt(table["grade"]).fillna(False).astype(bool))
-
-
-def worst_grades(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per system, term and subject: `grade` (worst; missing when none is known), `events`."""
-    groups = _keyed(table).groupby(["system_key", "key", "subject_id"], sort=True)
-    grade = groups["grade"].max()
-    return pd.DataFrame(
-        {
-            "system": groups["system"].first(),
-            "term": groups["term"].first(),
-            "grade": grade,
-            "label": np.where(grade.isna(), "unknown", grade.astype("Int64").astype(str)),
-            "events": groups.size(),
-        }
-    ).reset_index()
-
-
-def rows_by_term(table: pd.DataFrame) -> pd.Series:
-    """Return the row_ids of the events of each system and term, as tuples."""
-    return _keyed(table).groupby(["system_key", "key"], sort=True)["row_id"].agg(tuple)
-
-
-def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(system_key=table["system"].fillna("").str.strip().str.casefold())

@@ -85,8 +85,8 @@ def gather_assessments(items: pd.DataFrame) -> Assessments:
     """Put the items that belong together into one row.
 
     items: columns `subject_id`, `row_id`, `concept` (one of ITEMS), `value` (0-4), `at`, `on`, `performer`,
-    `parent_id`, `provisional`. Items belong together when they have one parent; without a parent, when one
-    rater took them on one local day, or at one instant where that day has an item twice.
+    `parent_id`, `provisional`. Items of one subject belong together when they have one parent; without a
+    parent, when one rater took them on one local day, or at one instant where that day has an item twice.
 
     >>> day = pd.Timestamp("2024-01-01")
     >>> rows = [{"subject_id": "s1", "row_id": item, "concept": item, "value": 3.0, "at": day, "on": day,
@@ -151,6 +151,8 @@ def _together(items: pd.DataFrame, column: npt.NDArray[np.intp]) -> npt.NDArray[
     instant = items.groupby(["subject_id", "at", rater], sort=False).ngroup()
     parent = pd.Series(pd.factorize(items["parent_id"])[0], index=items.index)
     loose = parent.lt(0)
+    # A parent that items of two people name is no assessment of both.
+    parent += (parent.max() + 1) * pd.factorize(items["subject_id"])[0]
     again = pd.DataFrame({"day": day, "kind": kind})[loose].duplicated()
     twice = day.isin(day[loose][again])
     number = parent.mul(3).where(~loose, day.mul(3).add(1).where(~twice, instant.mul(3).add(2)))

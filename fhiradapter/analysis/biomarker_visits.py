@@ -14,23 +14,23 @@ NO_BASELINE = "no subject with a value at this visit has a baseline"
 
 
 def ratios_by_visit(
-    values: pd.DataFrame, places: pd.DataFrame, visits: VisitPlan, *, confidence: float
+    values: pd.DataFrame, visits: VisitPlan, *, confidence: float
 ) -> tuple[BiomarkerVisit, ...]:
     """Return one row per planned visit, also where nobody has a value.
 
-    values: n rows with `value`, `ratio` (to the subject's baseline, NaN without one) and `below`; places: the
-    result of `assign_visits` for them. With r of the n subjects that have a value at the visit and a
+    values: n rows with `value`, `ratio` (to the subject's baseline, NaN without one), `below`, and `visit`
+    and `chosen` as from `assign_visits`. With r of the n subjects that have a value at the visit and a
     baseline, the geometric mean ratio is exp(mean ln r) and its interval exp(mean -+ t(n - 1) se).
 
     >>> values = pd.DataFrame({"value": [20.0, 45.0], "ratio": [0.5, 2.0], "below": [False, True]})
-    >>> places = pd.DataFrame({"visit": [0, 0], "chosen": [True, True]})
+    >>> values = values.assign(visit=0, chosen=True)
     >>> visits = VisitPlan(("Month 3",), *[np.array([[number]]) for number in (91, 14, 14)])
-    >>> [row] = ratios_by_visit(values, places, visits, confidence=0.95)
+    >>> [row] = ratios_by_visit(values, visits, confidence=0.95)
     >>> round(row.geometric_mean, 6), round(row.gmr, 6), row.below_limit  # sqrt(20 x 45), sqrt(0.5 x 2)
     (30.0, 1.0, 1)
     """
-    chosen = places["chosen"].to_numpy()
-    at = places["visit"].to_numpy()[chosen]
+    chosen = values["chosen"].to_numpy(dtype=bool)
+    at = values["visit"].to_numpy()[chosen]
     logs, ratios = np.log(values["value"].to_numpy()[chosen]), np.log(values["ratio"].to_numpy()[chosen])
     below = values["below"].to_numpy(dtype=bool)[chosen]
     rows = []

@@ -1,26 +1,27 @@
 """Log-normal biomarkers as ratios to each subject's baseline."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
-from fhiradapter.analysis.baseline_values import choose_values, explain_exclusions
+from fhiradapter.analysis.baseline_values import baseline_of_subject, choose_values, explain_exclusions
 from fhiradapter.analysis.biomarker_visits import ratios_by_visit
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.means import estimate_mean
-from fhiradapter.analysis.measured_series import MeasuredSeries, split_series
+from fhiradapter.analysis.measured_series import (
+    ConceptRows,
+    MeasuredSeries,
+    by_kind,
+    count_left_out,
+    split_series,
+)
 from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.periods import months_from_origin
 from fhiradapter.analysis.plain import as_numbers, as_words
-from fhiradapter.analysis.population import of_subject
-from fhiradapter.analysis.usable_measurements import count_reasons, split_off, usable_measurements
-from fhiradapter.analysis.visits import (
-    BoolArray,
-    VisitPlan,
-    assign_visits,
-    count_unplaced,
-    plan_visits,
-    visit_labels,
-)
+from fhiradapter.analysis.usable_measurements import split_off, usable_measurements
+from fhiradapter.analysis.visits import VisitPlan, assign_visits, count_unplaced, plan_visits, visit_labels
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Biomarker, BiomarkerValue
 from fhiradapter.settings import Study
@@ -58,6 +59,16 @@ def derive_biomarkers(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> d
     >>> result.matrix, round(result.gmr, 6), round(result.percent_change, 6)
     ('plasma', 0.75, -25.0)
     """
+    return summarise_biomarkers(over_parts(biomarker_rows, cohort, study, timeline), study, timeline)
+
+
+def biomarker_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> dict[str, ConceptRows]:
+    """Derive each biomarker's values, by concept, of some whole subjects; timeline: theirs.
+
+    Columns of the values: `subject_id`, `row_id`, `on`, `months` from the time origin, `value`, `below` (half
+    of a limit), `before` (the subject's baseline), `ratio` to it, `is_baseline`, `is_compared`; `visit`,
+    `chosen` and `dated` as from `assign_visits`; `rows`, the measurements that were combined.
+    """
     visits = plan_visits(study, timeline, configured=study.biomarkers.visits)
     derived = {}
     for concept in dict.fromkeys(study.biomarkers.concepts):
@@ -65,9 +76,21 @@ def derive_biomarkers(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> d
             cohort, study, [concept], timeline.index, columns=["unit", "comparator"]
         )
         rows, left_out = _apply_limits(rows, left_out, study)
-        for series in split_series(rows, left_out, concept=concept):
-            derived[series.key] = _derive_one(series, visits, study, timeline, concept=concept)
+        values = {kind: _values(mine, visits, study, timeline) for kind, mine in by_kind(rows)}
+        derived[concept] = ConceptRows(values, count_left_out(left_out))
     return derived
+
+
+def summarise_biomarkers(
+    rows: Mapping[str, ConceptRows], study: Study, timeline: pd.DataFrame
+) -> dict[str, Biomarker]:
+    """Return what the rows of all subjects show; timeline: that of all."""
+    visits = plan_visits(study, timeline, configured=study.biomarkers.visits)
+    return {
+        series.key: _summarise_one(series, visits, study, timeline, concept=concept)
+        for concept, derived in rows.items()
+        for series in split_series(derived, concept=concept)
+    }
 
 
 def _apply_limits(
@@ -81,43 +104,54 @@ def _apply_limits(
     return split_off(rows, left_out, rows["value"].le(0), NOT_POSITIVE)
 
 
-def _derive_one(
-    series: MeasuredSeries, visits: VisitPlan, study: Study, timeline: pd.DataFrame, *, concept: str
-) -> Biomarker:
-    unit, rows, left_out = series.in_one_unit()
+def _values(rows: pd.DataFrame, visits: VisitPlan, study: Study, timeline: pd.DataFrame) -> pd.DataFrame:
     values = _one_at_a_time(rows)
-    compare, confidence = study.biomarkers.compare, study.statistics.confidence
-    chosen = choose_values(values, timeline, study, compare=compare)
-    baseline, compared = chosen.baseline["value"], chosen.compared["value"]
-    at_baseline = np.log(baseline.reindex(compared.index))
-    mean = estimate_mean((np.log(compared) - at_baseline).to_numpy(dtype=np.float64), confidence=confidence)
-    ratio = float(np.exp(mean.mean)) if mean.mean is not None else None
-    interval = mean.interval
-    values = values.assign(ratio=values["value"] / of_subject(baseline, values["subject_id"]))
-    places = assign_visits(
+    chosen = choose_values(values, timeline, study, compare=study.biomarkers.compare)
+    before = baseline_of_subject(values, chosen.is_baseline)
+    months, _ = months_from_origin(values, timeline, study)
+    found = assign_visits(
         values["subject_id"], values["on"], visits, timeline, until_baseline=chosen.until_baseline
     )
+    return values[["subject_id", "row_id", "on", "value", "below", "rows"]].assign(
+        months=months,
+        before=before,
+        ratio=values["value"] / before,
+        is_baseline=chosen.is_baseline,
+        is_compared=chosen.is_compared,
+        **found,
+    )
+
+
+def _summarise_one(
+    series: MeasuredSeries, visits: VisitPlan, study: Study, timeline: pd.DataFrame, *, concept: str
+) -> Biomarker:
+    values, compare, confidence = series.values, study.biomarkers.compare, study.statistics.confidence
+    compared = values.loc[values["is_compared"], ["value", "before"]]
+    at_baseline = np.log(compared["before"])
+    mean = estimate_mean(
+        (np.log(compared["value"]) - at_baseline).to_numpy(dtype=np.float64), confidence=confidence
+    )
+    ratio = float(np.exp(mean.mean)) if mean.mean is not None else None
+    interval = mean.interval
     notes = (
-        count_reasons(left_out)
+        series.reasons
         | {HALF_LIMIT: int(values["below"].sum())}
-        | count_unplaced(places, visits, is_baseline=chosen.is_baseline)
+        | count_unplaced(values, visits, is_baseline=values["is_baseline"].to_numpy(dtype=bool))
     )
     return Biomarker(
         concept=concept,
         matrix=series.matrix,
         method=series.method,
-        unit=unit,
+        unit=series.unit,
         n=mean.n,
         baseline_geometric_mean=float(np.exp(at_baseline.mean())) if mean.n else None,
         gmr=ratio,
         ci95=(float(np.exp(interval[0])), float(np.exp(interval[1]))) if interval else None,
         percent_change=100 * (ratio - 1) if ratio is not None else None,
         compared=compare,
-        excluded=explain_exclusions(
-            chosen, timeline, study, compare=compare, valued=values["subject_id"], left_out=left_out
-        ),
-        visits=ratios_by_visit(values, places, visits, confidence=confidence),
-        series=_series(values, chosen.is_baseline, visit_labels(places, visits), timeline, study),
+        excluded=explain_exclusions(values, timeline, study, compare=compare, left_out=series.left_out),
+        visits=ratios_by_visit(values, visits, confidence=confidence),
+        series=_series(values, visit_labels(values, visits)),
         notes={reason: count for reason, count in notes.items() if count},
     )
 
@@ -128,7 +162,7 @@ def _one_at_a_time(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.rename(columns={"measured_precision": "precision"})
     key = ["subject_id", "on", "at"]
     shared, first = rows.duplicated(key, keep=False), ~rows.duplicated(key)
-    values = rows.loc[first, [*key, "value", "below", "row_id", "precision"]]
+    values = rows.loc[first, [*key, "value", "below", "row_id", "precision"]].assign(rows=1)
     groups = rows.loc[shared].groupby(key, sort=False, dropna=False)
     logs = np.log(rows["value"]).loc[shared].groupby([rows.loc[shared, name] for name in key], sort=False)
     # A value on its own keeps every digit that was sent.
@@ -136,17 +170,11 @@ def _one_at_a_time(rows: pd.DataFrame) -> pd.DataFrame:
     values.loc[several, "value"] = np.exp(logs.mean()).to_numpy()
     values.loc[several, "below"] = groups["below"].max().to_numpy()
     values.loc[several, "precision"] = groups["precision"].first().to_numpy()
+    values.loc[several, "rows"] = groups.size().to_numpy()
     return values.reset_index(drop=True)
 
 
-def _series(
-    values: pd.DataFrame,
-    is_baseline: BoolArray,
-    labels: list[str | None],
-    timeline: pd.DataFrame,
-    study: Study,
-) -> tuple[BiomarkerValue, ...]:
-    months, _ = months_from_origin(values, timeline, study)
+def _series(values: pd.DataFrame, labels: list[str | None]) -> tuple[BiomarkerValue, ...]:
     return tuple(
         BiomarkerValue(
             subject_id=subject,
@@ -163,11 +191,11 @@ def _series(
             as_words(values["subject_id"]),
             values["row_id"].tolist(),
             as_dates(values["on"]),
-            months.tolist(),
+            values["months"].tolist(),
             values["value"].tolist(),
             as_numbers(values["ratio"]),
             values["below"].tolist(),
-            is_baseline.tolist(),
+            values["is_baseline"].tolist(),
             labels,
             strict=True,
         )

@@ -1,15 +1,21 @@
 """What the safety tables rest on: which sources were read, and over which days."""
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from fhiradapter.analysis.population import members
+from fhiradapter.analysis.population import places
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.reasons import Reason
 from fhiradapter.results import Coverage
 
 NOT_READ = "not read: absence is not zero events"
-LATEST_POSSIBLE = pd.Timestamp("9999-01-01")  # 9999-12-30 and the like mean "open-ended"
+LATEST_POSSIBLE = np.datetime64("9999-01-01")  # 9999-12-30 and the like mean "open-ended"
 
 # Source -> its table, the column of its day, and the kind of its rows; None for all of the table.
 SOURCES: dict[str, tuple[str, str, str | None]] = {
@@ -24,6 +30,15 @@ SOURCES: dict[str, tuple[str, str, str | None]] = {
 UNREAD_MEDICATION = ("MedicationStatement", "MedicationRequest")
 
 
+@dataclass(frozen=True)
+class CoverageRows:
+    """How many rows and subjects each source has among some subjects, and its first and last day, if any."""
+
+    rows: Counter[str]
+    subjects: Counter[str]
+    days: dict[str, npt.NDArray[np.datetime64]]
+
+
 def derive_coverage(cohort: Cohort, timeline: pd.DataFrame) -> dict[str, Coverage]:
     """Return for each source whether it was read, how much came, and the first and last day in it.
 
@@ -36,9 +51,33 @@ def derive_coverage(cohort: Cohort, timeline: pd.DataFrame) -> dict[str, Coverag
     >>> coverage["AdverseEvent"].statement
     'not read: absence is not zero events'
     """
-    sources = {name: _source(cohort, timeline, name) for name in SOURCES}
+    return summarise_coverage(coverage_rows(cohort, timeline), timeline, cohort.accounting)
+
+
+def coverage_rows(cohort: Cohort, timeline: pd.DataFrame) -> CoverageRows:
+    """Count what each source has of some whole subjects."""
+    rows: Counter[str] = Counter()
+    subjects: Counter[str] = Counter()
+    days = {}
+    for name, (table, column, kind) in SOURCES.items():
+        found = cohort.select(table, ["subject_id", column], kinds=None if kind is None else [kind])
+        place = places(found["subject_id"], timeline.index)
+        seen = np.zeros(len(timeline), dtype=bool)
+        seen[place[place >= 0]] = True
+        rows[name], subjects[name] = int((place >= 0).sum()), int(seen.sum())
+        on = found[column].to_numpy(dtype="datetime64[D]")[place >= 0]
+        on = on[on < LATEST_POSSIBLE]  # NaT is not
+        days[name] = np.array([on.min(), on.max()] if len(on) else [], dtype="datetime64[D]")
+    return CoverageRows(rows, subjects, days)
+
+
+def summarise_coverage(
+    rows: CoverageRows, timeline: pd.DataFrame, accounting: Mapping[str, TypeAccount]
+) -> dict[str, Coverage]:
+    """Return the coverage of each source, of the rows of all subjects and the account of what was received."""
+    sources = {name: _source(rows, name, accounting, of=len(timeline)) for name in SOURCES}
     for name in UNREAD_MEDICATION:
-        account = cohort.accounting.get(name)
+        account = accounting.get(name)
         if account is not None and account.ignored.get(Reason.TYPE_NOT_READ):
             sources[name] = _unread(account)
     return sources
@@ -56,23 +95,17 @@ def _unread(account: TypeAccount) -> Coverage:
     )
 
 
-def _source(cohort: Cohort, timeline: pd.DataFrame, name: str) -> Coverage:
+def _source(rows: CoverageRows, name: str, accounting: Mapping[str, TypeAccount], *, of: int) -> Coverage:
     """Return the coverage of one source."""
-    table, column, kind = SOURCES[name]
-    account = cohort.accounting.get(name.partition(" ")[0])
-    rows = cohort.select(table, ["subject_id", column], kinds=None if kind is None else [kind])
-    rows = members(rows, timeline.index)
-    days = rows[column]
-    days = days[days < LATEST_POSSIBLE]
-    first = None if days.empty else days.min().date()
-    last = None if days.empty else days.max().date()
+    account = accounting.get(name.partition(" ")[0])
+    days = rows.days[name]
+    first, last = (days.min().item(), days.max().item()) if len(days) else (None, None)
     if account is None:
         statement = NOT_READ
-    elif not len(rows):
+    elif not rows.rows[name]:
         statement = f"read: {account.received} received, none of them usable here"
     else:
-        subjects = rows["subject_id"].nunique()
-        statement = f"read: {len(rows)} rows of {subjects} of {len(timeline)} subjects"
+        statement = f"read: {rows.rows[name]} rows of {rows.subjects[name]} of {of} subjects"
         statement += f", {first} to {last}" if first else ", none with a day"
     return Coverage(
         read=account is not None,

@@ -1,5 +1,8 @@
 """Dose-limiting toxicities by the study's rule."""
 
+from collections import Counter
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -20,25 +23,30 @@ NO_GRADE = "possibly dose-limiting, grade missing"
 NO_CAUSALITY = "possibly dose-limiting, relation of the death to the product missing"
 
 
-def derive_dose_limiting(
-    table: pd.DataFrame, infusions: pd.DataFrame, study: Study, *, treated: pd.Index
-) -> tuple[DoseLimiting | None, dict[str, int]]:
-    """Return the dose-limiting toxicities, None without treatment, and counts of undecided events.
+@dataclass(frozen=True)
+class DoseLimitingRows:
+    """The dose-limiting toxicities of some subjects, and how many events are undecided, by reason.
 
-    `table` is as from `adverse_event_table`, `infusions` as from `given_infusions`; `treated` are the ids of
-    the subjects with a dose. `n` counts subjects, `incidence` those among the treated; an event is named by
-    its row_id, term and criterion. Where a time is not exact, an event counts when it can
-    be inside the window. Undecided, each under the first reason that holds, are: an infusion reaction or a
-    cytokine release syndrome without a start; a cytokine release syndrome inside its window without a grade;
-    a death of which it is not known whether it is related to the product.
+    found: `subject_id`, `row_id`, `term` and `criterion`.
     """
-    if study.treatment is None:
-        return None, {}
+
+    found: pd.DataFrame
+    undecided: Counter[str]
+
+
+def dose_limiting_rows(table: pd.DataFrame, study: Study) -> DoseLimitingRows:
+    """Return the dose-limiting toxicities among the events of some whole subjects.
+
+    `table` is as from `with_hours`. Where a time is not exact, an event counts when it can be inside the
+    window. Undecided, each under the first reason that holds, are: an infusion reaction or a cytokine release
+    syndrome without a start; a cytokine release syndrome inside its window without a grade; a death of which
+    it is not known whether it is related to the product.
+    """
     hours, days = study.safety.infusion_reaction_hours, study.safety.cytokine_release_days
     reaction, release = table["reaction"], table["cytokine_release"]
     ungraded = release & table["grade"].isna()
     cytokine = release & table["severe"]
-    since = hours_since_infusion(table, infusions)
+    since = table["hours"]
     criteria = [
         (table["fatal"] & table["related"].fillna(False).astype(bool), DEATH),
         (reaction & since.le(hours), REACTION),
@@ -46,9 +54,6 @@ def derive_dose_limiting(
     ]
     named = np.select(
         [holds.to_numpy(dtype=bool) for holds, _ in criteria], [name for _, name in criteria], ""
-    )
-    found = (
-        table.assign(criterion=named).loc[named != ""].sort_values(["subject_id", "row_id"], kind="stable")
     )
     doubts = [
         ((reaction | cytokine | ungraded) & table["started_at"].isna(), NO_START),
@@ -58,7 +63,21 @@ def derive_dose_limiting(
     doubt = np.select(
         [holds.to_numpy(dtype=bool) for holds, _ in doubts], [reason for _, reason in doubts], ""
     )
-    undecided = {reason: int(((doubt == reason) & (named == "")).sum()) for _, reason in doubts}
+    found = table.loc[named != "", ["subject_id", "row_id", "term"]]
+    return DoseLimitingRows(
+        found=found.assign(criterion=named[named != ""]).reset_index(drop=True),
+        undecided=Counter({reason: int(((doubt == reason) & (named == "")).sum()) for _, reason in doubts}),
+    )
+
+
+def summarise_dose_limiting(rows: DoseLimitingRows, study: Study, *, treated: pd.Index) -> DoseLimiting:
+    """Return the dose-limiting toxicities of all subjects.
+
+    `treated` are the ids of the subjects with a dose. `n` counts subjects, `incidence` those among the
+    treated; an event is named by its row_id, term and criterion.
+    """
+    found = rows.found.sort_values(["subject_id", "row_id"], kind="stable")
+    hours, days = study.safety.infusion_reaction_hours, study.safety.cytokine_release_days
     terms = ", ".join(sorted(INFUSION_REACTIONS | CYTOKINE_RELEASE))
     rule = (
         f"An infusion reaction of any grade that starts within {hours:g} hours of the start of an infusion; "
@@ -67,7 +86,7 @@ def derive_dose_limiting(
         f"Terms that count, compared whole, in any case, with or without hyphens: {terms}."
     )
     counted = found["subject_id"].isin(treated)
-    result = DoseLimiting(
+    return DoseLimiting(
         n=int(found["subject_id"].nunique()),
         events=tuple(
             f"{row}: {term} ({criterion})"
@@ -81,7 +100,15 @@ def derive_dose_limiting(
             confidence=study.statistics.confidence,
         ),
     )
-    return result, {reason: count for reason, count in undecided.items() if count}
+
+
+def with_hours(table: pd.DataFrame, infusions: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as from `adverse_event_table` with `hours`, the `hours_since_infusion`.
+
+    Only the events of special interest have them, among which infusion reactions and cytokine release are.
+    """
+    hours = hours_since_infusion(table.loc[table["special"]], infusions)
+    return table.assign(hours=hours.reindex(table.index))
 
 
 def hours_since_infusion(table: pd.DataFrame, infusions: pd.DataFrame) -> pd.Series:

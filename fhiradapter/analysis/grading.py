@@ -68,10 +68,10 @@ def grade(
     >>> grade(frame, version="5.0").tolist()
     [2, <NA>, 0]
     """
-    explained = explain(
+    outcome, _ = _decide(
         frame, version=version, policy=policy, criteria=criteria, missing_baseline=missing_baseline
     )
-    return explained["grade"]
+    return pd.Series(outcome.grades(), index=frame.index, name="grade")
 
 
 def explain(
@@ -89,6 +89,16 @@ def explain(
     `at_least` (True: a worse grade is possible, but its limit is missing); `ctcae_version`; `policy`;
     `label` ("lab-derived").
     """
+    outcome, table = _decide(
+        frame, version=version, policy=policy, criteria=criteria, missing_baseline=missing_baseline
+    )
+    return outcome.frame(frame.index, version=table.version, policy=policy)
+
+
+def _decide(
+    frame: pd.DataFrame, *, version: str, policy: str, criteria: GradingTable | None, missing_baseline: str
+) -> "tuple[_Outcome, GradingTable]":
+    """Decide every row of the frame, and say by which table."""
     _check(frame, policy=policy, missing_baseline=missing_baseline)
     table = criteria if criteria is not None else read_grading(version)
     values, unit_names = _values(frame)
@@ -101,7 +111,7 @@ def explain(
             part = _of_term(values, at, unit_names, table, term)
             strict = missing_baseline == "not_gradable"
             _grade_term(part, term, policy=policy, strict=strict, at=at, outcome=outcome)
-    return outcome.frame(frame.index, version=table.version, policy=policy)
+    return outcome, table
 
 
 @dataclass
@@ -129,17 +139,20 @@ class _Outcome:
         self.grade[at] = grade
         self.met[at] = self.met_labels.index(label)
 
-    def frame(self, index: "pd.Index[Any]", *, version: str, policy: str) -> pd.DataFrame:
+    def grades(self) -> pd.arrays.IntegerArray:
         none = self.grade < 0
+        return pd.arrays.IntegerArray(np.where(none, 0, self.grade).astype(np.int64), none)
+
+    def frame(self, index: "pd.Index[Any]", *, version: str, policy: str) -> pd.DataFrame:
         columns: dict[str, Any] = {
-            "grade": pd.arrays.IntegerArray(np.where(none, 0, self.grade).astype(np.int64), none),
+            "grade": self.grades(),
             "reason": _labelled(self.reason, REASONS),
         }
         for place, name in enumerate(("criterion", "qualifier")):
             columns[name] = _labelled(self.met, [label[place] for label in self.met_labels])
         columns["at_least"] = self.at_least
         for name, word in (("ctcae_version", version), ("policy", policy), ("label", "lab-derived")):
-            columns[name] = _labelled(np.zeros(len(none), np.int8), [word])
+            columns[name] = _labelled(np.zeros(len(self.grade), np.int8), [word])
         return pd.DataFrame(columns, index=index)
 
 
@@ -181,30 +194,36 @@ def _values(frame: pd.DataFrame) -> tuple[Values, list[str]]:
             "column baseline_above_range has something else than True, False and null"
         ) from error
     given = flags.to_numpy(dtype=np.float64, na_value=np.nan)
-    codes, names = pd.factorize(frame["unit"])
+    unit_codes, unit_names = _words(frame["unit"])
     values = Values(
         value=numbers["value"],
         low=numbers["range_low"],
         high=high,
         baseline=baseline,
         above=np.where(np.isnan(given), derived, given).astype(np.int8),
-        unit_codes=np.where(codes < 0, len(names), codes),
+        unit_codes=unit_codes,
         factors=np.empty(0),
         criteria_units=(),
     )
-    return values, [*(str(name) for name in names), ""]
+    return values, unit_names
 
 
 def _by_term(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str], Positions]]:
     """Each term and direction with the positions of its rows."""
-    terms, term_names = pd.factorize(frame["term"].astype(object).fillna(""))
-    directions, direction_names = pd.factorize(frame["direction"].astype(object).fillna(""))
-    pairs = terms * max(1, len(direction_names)) + directions
+    terms, term_names = _words(frame["term"])
+    directions, direction_names = _words(frame["direction"])
+    pairs = terms * len(direction_names) + directions
     order = np.argsort(pairs, kind="stable")
     _, begins = np.unique(pairs[order], return_index=True)
     for at in np.split(order, begins[1:]):
         if len(at):
-            yield term_key(str(term_names[terms[at[0]]]), str(direction_names[directions[at[0]]])), at
+            yield term_key(term_names[terms[at[0]]], direction_names[directions[at[0]]]), at
+
+
+def _words(column: pd.Series) -> tuple[Positions, list[str]]:
+    """Each value's place among the words of the column; what is missing is the empty word."""
+    codes, words = pd.factorize(column)
+    return np.where(codes < 0, len(words), codes), [*map(str, words), ""]
 
 
 def _of_term(

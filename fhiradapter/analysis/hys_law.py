@@ -1,15 +1,19 @@
 """Hy's law: a raised aminotransferase, and bilirubin raised with it or soon after."""
 
-import math
+from collections import Counter
+from dataclasses import dataclass
 from datetime import date
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fhiradapter.analysis.criteria import significant
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
+from fhiradapter.analysis.parts import over_parts
+from fhiradapter.analysis.plain import as_numbers, as_words
 from fhiradapter.analysis.usable_measurements import usable_measurements
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import HysLaw, LiverCase
@@ -50,44 +54,86 @@ def derive_hys_law(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> HysL
     Clinical Evaluation, July 2009, which names bilirubin above 2 x ULN without initial cholestasis; the
     numbers here take the limit itself as reached.
     """
+    rows = over_parts(hys_law_rows, cohort, study, timeline)
+    return None if rows is None else summarise_hys_law(rows, timeline)
+
+
+@dataclass(frozen=True)
+class HysLawRows:
+    """What is derived of some subjects.
+
+    cases: one row per case, with the fields of `LiverCase` but `days_between`. undecided: `subject_id`.
+    measured: how many subjects have an ALT or AST after the first dose. not_assessable: how many of these, by
+    reason. values_not_judged: values of which it cannot be said whether they are raised.
+    """
+
+    cases: pd.DataFrame
+    undecided: pd.DataFrame
+    measured: int
+    not_assessable: Counter[str]
+    values_not_judged: int
+
+
+def hys_law_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> HysLawRows | None:
+    """Hold the values of some whole subjects against the numbers."""
     if study.treatment is None:
         return None
-    rows, _ = usable_measurements(
-        cohort, study, THRESHOLDS, timeline.index, columns=["range_high", "comparator"]
-    )
-    treated = timeline.loc[timeline["first_dose_on"].notna()]
-    measured = number_measurements(rows, treated, columns=["range_high", "comparator"])
-    measured = measured.loc[measured["side"].gt(0) & measured["person"].ge(0)]
+    columns = ["range_high", "comparator"]
+    rows, _ = usable_measurements(cohort, study, THRESHOLDS, timeline.index, columns=columns)
+    return rows_of_liver(number_measurements(rows, timeline, columns=columns), rows["row_id"], timeline.index)
+
+
+def rows_of_liver(measured: pd.DataFrame, row_ids: pd.Series, subjects: pd.Index) -> HysLawRows:
+    """Hold measurements against the numbers; others than those of the liver are left aside.
+
+    `measured` is as from `number_measurements`, with `range_high` and `comparator`; its numbers are places in
+    `row_ids` and `subjects`.
+    """
+    measured = measured.loc[measured["side"].gt(0) & measured["concept"].isin(THRESHOLDS)]
     measured = measured.assign(multiple=_multiples(measured))
     measured = measured.assign(raised=_raised(measured))
     enzymes = measured["concept"].isin(AMINOTRANSFERASES)
     bilirubin = measured["concept"].eq(BILIRUBIN)
     known, raised = measured["raised"].notna(), measured["raised"].eq(True).fillna(False)
-    high = _in_order(measured.loc[enzymes & raised], rows)
+    high = _in_order(measured.loc[enzymes & raised], row_ids)
     later = measured.loc[bilirubin & known].sort_values("on", kind="stable")
-    pairs = _followed(high, _in_order(measured.loc[bilirubin & raised], rows))
+    pairs = _followed(high, _in_order(measured.loc[bilirubin & raised], row_ids))
     cases = pairs.drop_duplicates("person").sort_values("person")
     judged = _followed(high, later)["row"]
     open_rows = high.loc[~high["row"].isin(judged) & ~high["person"].isin(cases["person"])]
     undecided = np.sort(open_rows["person"].unique())
-    settled = set(cases["person"]) | set(undecided)
-    reasons = {
-        NO_AMINOTRANSFERASE: ~_has(measured.loc[enzymes], treated),
-        NO_BILIRUBIN: ~_has(measured.loc[bilirubin], treated),
-        NO_LIMIT: ~(_has(measured.loc[enzymes & known], treated) & _has(later, treated)),
-    }
-    first = np.select(list(reasons.values()), list(reasons), "")
-    first[list(settled)] = ""
-    names, counts = np.unique(first[first != ""], return_counts=True)
-    missing = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    with_enzyme, with_bilirubin, both_judged = (
+        _has(measured.loc[chosen], subjects) for chosen in (enzymes, bilirubin, enzymes & known)
+    )
+    both_judged &= _has(later, subjects)
+    settled = np.isin(np.arange(len(subjects)), [*cases["person"], *undecided])
+    open_ = with_enzyme & ~settled
+    return HysLawRows(
+        cases=_cases(cases, measured.loc[measured["concept"].eq(ALKALINE_PHOSPHATASE)], row_ids, subjects),
+        undecided=pd.DataFrame({"subject_id": subjects[undecided]}),
+        measured=int(with_enzyme.sum()),
+        not_assessable=Counter(
+            {
+                NO_BILIRUBIN: int((open_ & ~with_bilirubin).sum()),
+                NO_LIMIT: int((open_ & with_bilirubin & ~both_judged).sum()),
+            }
+        ),
+        values_not_judged=int(((enzymes | bilirubin) & ~known).sum()),
+    )
+
+
+def summarise_hys_law(rows: HysLawRows, timeline: pd.DataFrame) -> HysLaw:
+    """Return the cases among the treated subjects of the timeline, and how many could be judged."""
+    treated = int(timeline["first_dose_on"].notna().sum())
+    reasons = {NO_AMINOTRANSFERASE: treated - rows.measured, **rows.not_assessable}
     return HysLaw(
         rule=RULE,
-        subjects=len(treated),
-        assessable=len(treated) - len(undecided) - int(counts.sum()),
-        cases=_cases(cases, measured.loc[measured["concept"].eq(ALKALINE_PHOSPHATASE)], rows, treated),
-        undecided=tuple(treated.index[undecided]),
-        values_not_judged=int(((enzymes | bilirubin) & ~known).sum()),
-        not_assessable={reason: missing[reason] for reason in reasons if reason in missing},
+        subjects=treated,
+        assessable=treated - len(rows.undecided) - sum(reasons.values()),
+        cases=_liver_cases(rows.cases),
+        undecided=tuple(rows.undecided["subject_id"]),
+        values_not_judged=rows.values_not_judged,
+        not_assessable={reason: count for reason, count in reasons.items() if count},
     )
 
 
@@ -110,15 +156,15 @@ def _raised(rows: pd.DataFrame) -> pd.Series:
     return reached.mask(at_limit, False).mask(~decided | rows["multiple"].isna())
 
 
-def _in_order(part: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _in_order(part: pd.DataFrame, row_ids: pd.Series) -> pd.DataFrame:
     """Return measurements in order of time, those of one moment by name."""
-    named = part.assign(row_id=names_of(rows["row_id"], part["row"]))
+    named = part.assign(row_id=names_of(row_ids, part["row"]))
     return named.sort_values(["on", "at", "row_id"], kind="stable")
 
 
-def _has(rows: pd.DataFrame, treated: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Return for each treated subject whether there is a row."""
-    has = np.zeros(len(treated), dtype=bool)
+def _has(rows: pd.DataFrame, subjects: pd.Index) -> npt.NDArray[np.bool_]:
+    """Return for each subject whether there is a row."""
+    has = np.zeros(len(subjects), dtype=bool)
     has[rows["person"].to_numpy()] = True
     return has
 
@@ -140,15 +186,37 @@ def _followed(high: pd.DataFrame, bilirubin: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cases(
-    cases: pd.DataFrame, alkaline: pd.DataFrame, rows: pd.DataFrame, treated: pd.DataFrame
-) -> tuple[LiverCase, ...]:
+    cases: pd.DataFrame, alkaline: pd.DataFrame, row_ids: pd.Series, subjects: pd.Index
+) -> pd.DataFrame:
     """Return the cases with the highest alkaline phosphatase between their days."""
     phosphatase = alkaline[["person", "on", "row", "multiple", "raised"]].rename(columns={"on": "alp_on"})
     beside = cases[["person", "on", "bilirubin_on"]].merge(phosphatase, on="person")
     beside = beside.loc[beside["alp_on"].between(beside["on"], beside["bilirubin_on"])]
     beside = beside.loc[beside["multiple"].notna()].sort_values("multiple", kind="stable")
     beside = beside.drop_duplicates("person", keep="last").set_index("person").reindex(cases["person"])
-    alp_rows = names_of(rows["row_id"], beside["row"].fillna(-1).astype(np.int64))
+    return pd.DataFrame(
+        {
+            "subject_id": subjects[cases["person"].to_numpy(dtype=np.int64)],
+            "aminotransferase": cases["concept"].astype(object).array,
+            "aminotransferase_row_id": names_of(row_ids, cases["row"]),
+            "aminotransferase_on": cases["on"].array,
+            "aminotransferase_uln": cases["multiple"].array,
+            "bilirubin_row_id": names_of(row_ids, cases["bilirubin_row"]),
+            "bilirubin_on": cases["bilirubin_on"].array,
+            "bilirubin_uln": cases["bilirubin_uln"].array,
+            "alkaline_phosphatase_row_id": names_of(row_ids, beside["row"].fillna(-1).astype(np.int64)),
+            "alkaline_phosphatase_uln": beside["multiple"].astype(float).array,
+            "cholestatic": beside["raised"].astype("boolean").array,
+        }
+    )
+
+
+def _liver_cases(cases: pd.DataFrame) -> tuple[LiverCase, ...]:
+    """Return the cases as results."""
+    first, second = (
+        cast("list[date | None]", as_dates(cases[name])) for name in ("aminotransferase_on", "bilirubin_on")
+    )
+    days = (cases["bilirubin_on"] - cases["aminotransferase_on"]).dt.days
     return tuple(
         LiverCase(
             subject_id=subject,
@@ -156,27 +224,40 @@ def _cases(
             aminotransferase_row_id=row_id,
             aminotransferase_on=on,
             aminotransferase_uln=multiple,
-            bilirubin_row_id=second,
+            bilirubin_row_id=bilirubin_row,
             bilirubin_on=later,
             bilirubin_uln=bilirubin,
-            days_between=int(days),
-            alkaline_phosphatase_row_id=None if pd.isna(alp_row) else alp_row,
-            alkaline_phosphatase_uln=None if math.isnan(alp) else alp,
+            days_between=int(between),
+            alkaline_phosphatase_row_id=alp_row,
+            alkaline_phosphatase_uln=alp,
             cholestatic=None if pd.isna(high) else bool(high),
         )
-        for subject, concept, row_id, on, multiple, second, later, bilirubin, days, alp_row, alp, high in zip(
-            names_of(treated.index.to_series(), cases["person"]),
-            cases["concept"],
-            names_of(rows["row_id"], cases["row"]),
-            cast("list[date | None]", as_dates(cases["on"])),
-            cases["multiple"].tolist(),
-            names_of(rows["row_id"], cases["bilirubin_row"]),
-            cast("list[date | None]", as_dates(cases["bilirubin_on"])),
+        for (
+            subject,
+            concept,
+            row_id,
+            on,
+            multiple,
+            bilirubin_row,
+            later,
+            bilirubin,
+            between,
+            alp_row,
+            alp,
+            high,
+        ) in zip(
+            cases["subject_id"],
+            cases["aminotransferase"],
+            cases["aminotransferase_row_id"],
+            first,
+            cases["aminotransferase_uln"].tolist(),
+            cases["bilirubin_row_id"],
+            second,
             cases["bilirubin_uln"].tolist(),
-            (cases["bilirubin_on"] - cases["on"]).dt.days,
-            alp_rows,
-            beside["multiple"].astype(float).tolist(),
-            beside["raised"],
+            days,
+            as_words(cases["alkaline_phosphatase_row_id"]),
+            as_numbers(cases["alkaline_phosphatase_uln"]),
+            cases["cholestatic"],
             strict=True,
         )
     )

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from fhiradapter.analysis.data_cut import after_cut
 from fhiradapter.analysis.days import is_partial
 from fhiradapter.analysis.marks import marks
 from fhiradapter.analysis.order import in_order
-from fhiradapter.analysis.population import places
+from fhiradapter.analysis.population import members, places
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.settings import Study
 
@@ -101,6 +102,12 @@ def given_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
         given.index,
     )
     return given.assign(cells=cells, notes=notes)[list(COLUMNS)].reset_index(drop=True)
+
+
+def infusions_until_cut(cohort: Cohort, study: Study, population: pd.Index) -> pd.DataFrame:
+    """Return the infusions given to some subjects until the data cut, as `given_infusions` does."""
+    infusions = members(given_infusions(cohort, study), population)
+    return infusions.loc[~after_cut(infusions, study.follow_up.data_cut)].reset_index(drop=True)
 
 
 def missed_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:

@@ -3,23 +3,21 @@
 from datetime import date
 from typing import cast
 
-import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.incidence import incidence
-from fhiradapter.analysis.laboratory import GradedLaboratory
-from fhiradapter.analysis.plain import as_whole, as_words
+from fhiradapter.analysis.laboratory import LaboratoryRows
+from fhiradapter.analysis.plain import as_words
 from fhiradapter.results import Incidence, LabAbnormalities, LabAbnormality
 
-KEYS = ["subject_id", "concept", "direction"]
 SEVERE = 3
 ANY = "any treatment-emergent laboratory abnormality"
 ANY_SEVERE = "of grade 3 or more"
 
 
 def derive_lab_abnormalities(
-    graded: GradedLaboratory | None, *, confidence: float = 0.95
+    graded: LaboratoryRows | None, *, confidence: float = 0.95
 ) -> LabAbnormalities | None:
     """Return the worst value of each subject, test and direction after the first dose, from grade 1 on.
 
@@ -34,28 +32,16 @@ def derive_lab_abnormalities(
     """
     if graded is None:
         return None
-    later = graded.later.loc[graded.later["grade"].notna()]
-    before = graded.baseline.groupby(KEYS, sort=False)["grade"].max().dropna()
-    keys = pd.MultiIndex.from_frame(later[KEYS])
-    later = later.assign(
-        before=before.reindex(keys).to_numpy(dtype=float, na_value=np.nan),
-        rank=later["grade"].to_numpy(dtype=float),
-        extreme=later["value"].where(later["direction"].eq("high"), -later["value"]),
-    )
-    later = later.sort_values(["rank", "extreme", "on"], ascending=[False, False, True], kind="stable")
-    worst = later.drop_duplicates(KEYS).sort_values(KEYS, kind="stable")
-    both = worst.loc[worst["before"].notna()]
-    emergent = both.loc[both["rank"].gt(both["before"])]
-    per_subject = emergent.groupby("subject_id").size()
-    counts = per_subject.value_counts().sort_index()
-    n = int(both["subject_id"].nunique())
+    worst, n = graded.worst, graded.assessed
+    emergent = worst.loc[worst["before"].ge(0) & worst["grade"].gt(worst["before"])]
+    counts = emergent["subject_id"].value_counts().value_counts().sort_index()
     return LabAbnormalities(
-        rows=_rows(worst.loc[worst["rank"].gt(0)]),
+        rows=_rows(worst),
         emergent={
             ANY: _line(emergent, n=n, confidence=confidence),
-            ANY_SEVERE: _line(emergent.loc[emergent["rank"].ge(SEVERE)], n=n, confidence=confidence),
+            ANY_SEVERE: _line(emergent.loc[emergent["grade"].ge(SEVERE)], n=n, confidence=confidence),
         },
-        by_number={str(number): int(subjects) for number, subjects in counts.items()},
+        by_number={str(number): int(subjects) for number, subjects in counts.items() if number},
     )
 
 
@@ -77,8 +63,8 @@ def _rows(worst: pd.DataFrame) -> tuple[LabAbnormality, ...]:
             comparator=comparator,
             unit=unit,
             grade=grade,
-            baseline_grade=before,
-            treatment_emergent=None if before is None else grade > before,
+            baseline_grade=before if before >= 0 else None,
+            treatment_emergent=grade > before if before >= 0 else None,
         )
         for subject, test, direction, term, row_id, on, value, comparator, unit, grade, before in zip(
             as_words(worst["subject_id"]),
@@ -90,8 +76,8 @@ def _rows(worst: pd.DataFrame) -> tuple[LabAbnormality, ...]:
             worst["value"].tolist(),
             as_words(worst["comparator"]),
             as_words(worst["unit"]),
-            as_whole(worst["rank"]),
-            as_whole(worst["before"]),
+            worst["grade"].tolist(),
+            worst["before"].tolist(),
             strict=True,
         )
     )

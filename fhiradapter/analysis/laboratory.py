@@ -1,13 +1,14 @@
 """Laboratory grades before and after the first dose."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from fhiradapter.analysis.first_dose import side_of_first_dose
 from fhiradapter.analysis.grading import grade
-from fhiradapter.analysis.population import of_subject
+from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.usable_measurements import usable_measurements
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.definitions.criteria import GradingTable, term_key
@@ -27,62 +28,62 @@ WORST_GRADE = 4
 HEALTHY_SIDE = {"low": (">", ">="), "high": ("<", "<=")}
 SICK_SIDE = {"low": ("<", "<="), "high": (">", ">=")}
 
+NEEDED = ("unit", "range_low", "range_high", "comparator")
+
 
 @dataclass(frozen=True)
-class GradedLaboratory:
-    """Graded values of treated subjects: `baseline` and `later` have a row per value and direction."""
+class LaboratoryRows:
+    """What the grades of some treated subjects show.
 
-    tests: pd.DataFrame
-    baseline: pd.DataFrame
-    later: pd.DataFrame
+    worst: one row per subject, test and direction with a worst value of grade 1 or more, in this order:
+        `subject_id`, `concept`, `direction`, `term`, `row_id`, `on`, `value`, `comparator`, `unit`, `grade`
+        and `before`, the baseline's grade (both whole numbers; MISSING or UNGRADED where there is none).
+    shifts: subjects by concept, direction, term, baseline grade and worst grade.
+    assessed: how many subjects have a test of which both grades are known.
+    """
+
+    worst: pd.DataFrame
+    shifts: Counter[tuple[str, str, str, int, int]]
+    assessed: int
 
 
-def grade_laboratory(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> GradedLaboratory | None:
-    """Return the graded values around the first dose, None for a study without treatment.
+def grade_laboratory(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> LaboratoryRows | None:
+    """Return the grades around the first dose, None for a study without treatment.
 
     `timeline` is indexed by subject_id with `first_dose_on`, `first_dose_at` and `first_dose_precision`.
     Baseline is the last usable value at or before the first dose; a value of that day without a time of day
     is taken as before it. The baseline itself is graded by the reference range. A value with a comparator
-    is graded when every value that it allows has one grade. Rows have `subject_id`, `concept`, `direction`,
-    `term`, `row_id`, `on`, `value`, `comparator`, `unit` and `grade` (Int64, missing when not gradable).
+    is graded when every value that it allows has one grade. Worst of the later values is the highest grade,
+    then the most extreme value, then the earliest; those that cannot be graded are left aside where others
+    can.
     """
+    return over_parts(laboratory_rows, cohort, study, timeline)
+
+
+def laboratory_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> LaboratoryRows | None:
+    """Grade the values of some whole subjects."""
     if study.treatment is None:
         return None
+    rows, _ = usable_measurements(cohort, study, graded_concepts(study), timeline.index, columns=NEEDED)
+    measured = number_measurements(rows, timeline, columns=NEEDED)
+    return rows_of_laboratory(measured, rows["row_id"], timeline.index, study)
+
+
+def rows_of_laboratory(
+    measured: pd.DataFrame, row_ids: pd.Series, subjects: pd.Index, study: Study
+) -> LaboratoryRows:
+    """Grade measurements; those that have no grade are left aside.
+
+    `measured` is as from `number_measurements`, with the columns NEEDED; its numbers are places in `row_ids`
+    and `subjects`.
+    """
     criteria = read_grading(study.safety.ctcae_version)
     tests = graded_tests(criteria)
-    rows, _ = usable_measurements(
-        cohort,
-        study,
-        set(tests["concept"]),
-        timeline.index,
-        columns=["unit", "range_low", "range_high", "comparator"],
-    )
-    side = side_of_first_dose(
-        rows["subject_id"],
-        on=rows["on"],
-        at=rows["at"],
-        precision=rows["measured_precision"],
-        timeline=timeline,
-    )
-    rows = rows.assign(after=side.gt(0))
-    rows = rows.loc[of_subject(timeline["first_dose_on"], rows["subject_id"]).notna()]
-    rows = rows.sort_values(["on", "at"], kind="stable").reset_index(drop=True)
-    keys = ["subject_id", "concept"]
-    baseline = rows.loc[~rows["after"]].drop_duplicates(keys, keep="last")
-    later = rows.loc[rows["after"]].merge(
-        _baseline_columns(baseline), on=keys, how="left", validate="many_to_one"
-    )
-    other_unit = later["unit"].fillna("").ne(later["baseline_unit"].fillna(""))
-    later["baseline_value"] = later["baseline_value"].mask(other_unit)
-    later["baseline_above_range"] = later["baseline_above_range"].mask(other_unit)
-    return GradedLaboratory(
-        tests=tests,
-        baseline=_graded(baseline, tests, study, criteria),
-        later=_graded(later, tests, study, criteria),
-    )
+    graded = _graded(_against_baseline(measured), tests, study, criteria)
+    return _rows(graded, tests, row_ids, subjects)
 
 
-def derive_lab_shifts(graded: GradedLaboratory | None) -> tuple[LabShift, ...]:
+def derive_lab_shifts(graded: LaboratoryRows | None) -> tuple[LabShift, ...]:
     """Return for each test and direction the baseline grade against the worst grade after it, in subjects.
 
     Worst is the highest grade of a later value; when some could be graded, the others are left aside.
@@ -93,18 +94,18 @@ def derive_lab_shifts(graded: GradedLaboratory | None) -> tuple[LabShift, ...]:
     """
     if graded is None:
         return ()
-    tests, keys = graded.tests, ["subject_id", "concept", "direction"]
-    before = graded.baseline.groupby(keys, sort=False)["grade"].max()
-    after = graded.later.groupby(keys, sort=False)["grade"].max()
-    shifts = pd.DataFrame({"worst": after.fillna(UNGRADED)}).join(before.fillna(UNGRADED).rename("baseline"))
-    shifts["baseline"] = shifts["baseline"].fillna(MISSING)
-    counts = shifts.reset_index().groupby(["concept", "direction", "baseline", "worst"], sort=True).size()
-    seen = set(zip(counts.index.get_level_values(0), counts.index.get_level_values(1), strict=True))
+    of_test: dict[tuple[str, str, str], dict[tuple[int, int], int]] = {}
+    for (concept, direction, term, baseline, worst), subjects in sorted(graded.shifts.items()):
+        of_test.setdefault((concept, direction, term), {})[baseline, worst] = subjects
     return tuple(
-        _shift(counts.loc[concept, direction], concept=concept, direction=direction, term=term)
-        for concept, direction, term in zip(tests["concept"], tests["direction"], tests["term"], strict=True)
-        if (concept, direction) in seen
+        _shift(counts, concept=concept, direction=direction, term=term)
+        for (concept, direction, term), counts in of_test.items()
     )
+
+
+def graded_concepts(study: Study) -> tuple[str, ...]:
+    """Return the concepts that the study's CTCAE version grades."""
+    return tuple(read_grading(study.safety.ctcae_version).concepts)
 
 
 def graded_tests(criteria: GradingTable) -> pd.DataFrame:
@@ -128,49 +129,116 @@ def graded_tests(criteria: GradingTable) -> pd.DataFrame:
     return tests.drop_duplicates(["concept", "direction"])[["concept", "term", "direction"]]
 
 
-def _baseline_columns(baseline: pd.DataFrame) -> pd.DataFrame:
-    """Return what later values are set against; a bound is no number to multiply."""
-    value = baseline["value"].mask(baseline["comparator"].notna())
-    above = value.gt(baseline["range_high"]).astype("boolean")
-    return baseline[["subject_id", "concept"]].assign(
-        baseline_value=value,
-        baseline_unit=baseline["unit"],
-        baseline_above_range=above.mask(value.isna() | baseline["range_high"].isna()),
+def _against_baseline(measured: pd.DataFrame) -> pd.DataFrame:
+    """Return baselines and later values with `later`, `baseline_value` and `baseline_above_range`.
+
+    `measured` is as from `number_measurements`. The rows are in order of person, concept and time. A bound is
+    no number to multiply, and a baseline in another unit is none; a baseline has none itself.
+    """
+    codes = measured["concept"].cat.codes.to_numpy(dtype=np.int64)
+    series = measured["person"].to_numpy(dtype=np.int64) * len(measured["concept"].cat.categories) + codes
+    at, on = (measured[name].to_numpy(dtype="datetime64[us]") for name in ("at", "on"))
+    order = np.lexsort([at, on, series])
+    measured, series = measured.take(order), series[order]
+    later = measured["side"].gt(0).to_numpy(dtype=bool)
+    number = np.cumsum(np.diff(series, prepend=-1) != 0) - 1
+    last = np.full(len(measured), -1)
+    last[number[~later]] = np.flatnonzero(~later)  # where several have one number, the last one stays
+    source = last[number]
+    value, limit = (measured[name].to_numpy(dtype=float, na_value=np.nan) for name in ("value", "range_high"))
+    unit = pd.factorize(measured["unit"].fillna(""))[0]
+    known = later & (source >= 0) & measured["comparator"].isna().to_numpy()[source] & (unit == unit[source])
+    above = value > limit
+    held = measured.assign(
+        later=later,
+        baseline_value=np.where(known, value[source], np.nan),
+        baseline_above_range=pd.arrays.BooleanArray(above[source], ~known | np.isnan(limit[source])),
     )
+    return held.loc[later | (source == np.arange(len(measured)))]
 
 
-def _graded(rows: pd.DataFrame, tests: pd.DataFrame, study: Study, criteria: GradingTable) -> pd.DataFrame:
-    """Return each value once per direction of its test, with its grade."""
-    columns = ["subject_id", "concept", "row_id", "on", "value", "unit", "range_low", "range_high"]
-    given = rows.reindex(columns=[*columns, "comparator", "baseline_value", "baseline_above_range"]).astype(
-        {"baseline_value": "float64", "baseline_above_range": "boolean"}
+def _graded(
+    measured: pd.DataFrame, tests: pd.DataFrame, study: Study, criteria: GradingTable
+) -> pd.DataFrame:
+    """Return each value once per direction of its test, by test, with `test` (place in tests) and `grade`.
+
+    A value that cannot be graded, or a bound that allows several grades, has UNGRADED.
+    """
+    concept = measured["concept"].cat.codes.to_numpy()
+    places = [
+        np.flatnonzero(concept == code)
+        for code in measured["concept"].cat.categories.get_indexer(tests["concept"])
+    ]
+    test = np.repeat(np.arange(len(tests)), [len(place) for place in places])
+    wide = measured.take(np.concatenate(places)).reset_index(drop=True)
+    wide = wide.assign(
+        test=test,
+        term=tests["term"].astype("category").array.take(test),
+        direction=tests["direction"].astype("category").array.take(test),
     )
-    wide = given.merge(tests, on="concept", how="inner").reset_index(drop=True)
     grades = grade(
         wide,
         version=study.safety.ctcae_version,
         policy=study.safety.symptom_qualified,
         criteria=criteria,
-    )
-    decided = wide["comparator"].isna()
+    ).to_numpy(dtype=np.int64, na_value=UNGRADED)
+    bounds = wide.loc[wide["comparator"].notna(), ["comparator", "direction"]]
     for direction in ("low", "high"):
-        chosen = wide["direction"].eq(direction)
-        healthy = wide["comparator"].isin(HEALTHY_SIDE[direction])
-        sick = wide["comparator"].isin(SICK_SIDE[direction])
-        decided |= chosen & healthy & grades.eq(0).fillna(False).astype(bool)
-        decided |= chosen & sick & grades.eq(WORST_GRADE).fillna(False).astype(bool)
-    return wide.assign(grade=grades.where(decided))
+        chosen = bounds.loc[bounds["direction"].eq(direction), "comparator"]
+        found = grades[chosen.index]
+        decided = (chosen.isin(HEALTHY_SIDE[direction]) & (found == 0)) | (
+            chosen.isin(SICK_SIDE[direction]) & (found == WORST_GRADE)
+        )
+        grades[chosen.index[~decided]] = UNGRADED
+    return wide.assign(grade=grades)
 
 
-def _shift(counts: pd.Series, *, concept: str, direction: str, term: str) -> LabShift:
+def _rows(
+    graded: pd.DataFrame, tests: pd.DataFrame, row_ids: pd.Series, subjects: pd.Index
+) -> LaboratoryRows:
+    """Return the worst of the later values of each person and test, beside the baseline."""
+    # The rows are in order of this number, and a person has one baseline of a test.
+    series = graded["test"].to_numpy() * len(subjects) + graded["person"].to_numpy()
+    later, grades = graded["later"].to_numpy(dtype=bool), graded["grade"].to_numpy()
+    baseline = pd.Series(grades[~later], index=series[~later])
+    start = np.flatnonzero(np.diff(series[later], prepend=-1))
+    worst = np.maximum.reduceat(grades[later], start) if len(start) else start
+    number = series[later][start]
+    before = baseline.reindex(number, fill_value=MISSING).to_numpy()
+    test, person = np.divmod(number, max(1, len(subjects)))
+    counts = pd.DataFrame({"test": test, "before": before, "worst": worst}).value_counts(sort=False)
+    names = list(zip(tests["concept"], tests["direction"], tests["term"], strict=True))
+    return LaboratoryRows(
+        worst=_worst(graded.assign(series=series), baseline, row_ids, subjects),
+        shifts=Counter({(*names[place], int(b), int(w)): int(n) for (place, b, w), n in counts.items()}),
+        assessed=len(np.unique(person[(before >= 0) & (worst >= 0)])),
+    )
+
+
+def _worst(graded: pd.DataFrame, baseline: pd.Series, row_ids: pd.Series, subjects: pd.Index) -> pd.DataFrame:
+    """Return the worst later value of each person and test from grade 1 on; `graded` has `series` too."""
+    shown = graded.loc[graded["later"] & graded["grade"].gt(0)]
+    falling = [-shown["value"].where(shown["direction"].eq("high"), -shown["value"]), -shown["grade"]]
+    # Rows are in order of time, and equal ones stay in it.
+    shown = shown.take(np.lexsort([*falling, shown["series"]])).drop_duplicates("series")
+    shown = shown.take(np.lexsort([shown["test"], shown["person"]]))
+    subject_id = pd.Categorical.from_codes(shown["person"], categories=subjects, validate=False)
+    worst = shown[["concept", "direction", "term", "on", "value", "comparator", "unit", "grade"]].assign(
+        subject_id=subject_id,
+        row_id=names_of(row_ids, shown["row"]),
+        before=baseline.reindex(shown["series"], fill_value=MISSING).to_numpy(),
+    )
+    return worst.reset_index(drop=True)
+
+
+def _shift(counts: dict[tuple[int, int], int], *, concept: str, direction: str, term: str) -> LabShift:
     """Return one test's table from the subjects by baseline and worst grade."""
     shift: dict[str, dict[str, int]] = {}
     emergent = ungraded = 0
-    baselines, worsts = counts.index.get_level_values("baseline"), counts.index.get_level_values("worst")
-    for baseline, worst, subjects in zip(baselines, worsts, np.asarray(counts), strict=True):
-        shift.setdefault(LABELS[int(baseline)], {})[LABELS[int(worst)]] = int(subjects)
-        emergent += int(subjects) if 0 <= baseline < worst else 0
-        ungraded += int(subjects) if worst == UNGRADED else 0
+    for (baseline, worst), subjects in counts.items():
+        shift.setdefault(LABELS[baseline], {})[LABELS[worst]] = subjects
+        emergent += subjects if 0 <= baseline < worst else 0
+        ungraded += subjects if worst == UNGRADED else 0
     return LabShift(
         test=concept,
         direction=direction,

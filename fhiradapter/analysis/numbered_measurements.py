@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.first_dose import side_of_first_dose
+from fhiradapter.analysis.population import places
 
 
 def number_measurements(
@@ -20,7 +21,7 @@ def number_measurements(
     """
     numbered = pd.DataFrame(
         {
-            "person": timeline.index.get_indexer(pd.Index(rows["subject_id"])),
+            "person": places(rows["subject_id"], timeline.index),
             "row": np.arange(len(rows)),
             "concept": pd.Categorical(rows["concept"]),
             "precision": pd.Categorical(rows["measured_precision"]),

@@ -1,7 +1,9 @@
 """Candidates for infusion reactions: what was seen soon after the start of an infusion."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import cast
 
@@ -12,7 +14,9 @@ from fhiradapter.analysis.data_cut import after_cut
 from fhiradapter.analysis.days import INSTANT, is_partial
 from fhiradapter.analysis.infusion_proximity import days_of, hours_between, infusion_starts, last_infusion
 from fhiradapter.analysis.moments import possible_moments
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.population import members
+from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.cohort.model import Precision
 from fhiradapter.results import ReactionCandidate, ReactionCandidates
@@ -55,32 +59,93 @@ def derive_reaction_candidates(
     only when it is certain to come after the start: on the infusion's own day it may be the premedication.
     What has no day cannot be placed. Both are counted in `not_placed`.
     """
+    rows = over_parts(reaction_rows, cohort, study, timeline, infusions, vitals, events, kinds)
+    return None if rows is None else summarise_reactions(rows, study, cohort.accounting)
+
+
+@dataclass(frozen=True)
+class ReactionRows:
+    """What was seen soon after the infusions of some subjects.
+
+    found: one row per candidate: `subject_id`, `row_id`, `trigger`, `what`, `at`, `on`, `infusion`,
+        `infusion_on` and `hours`.
+    checked: infusions dated to the day. not_placed: infusions and triggers that could not be placed.
+    """
+
+    found: pd.DataFrame
+    checked: int
+    not_placed: Counter[str]
+
+
+def reaction_rows(
+    cohort: Cohort,
+    study: Study,
+    timeline: pd.DataFrame,
+    infusions: pd.DataFrame,
+    vitals: pd.DataFrame,
+    events: pd.DataFrame,
+    kinds: Mapping[str, str],
+) -> ReactionRows | None:
+    """Set what was seen of some whole subjects against their infusions."""
     if study.treatment is None:
         return None
-    hours = study.safety.infusion_reaction_hours
     starts = infusion_starts(infusions)
+    return triggers_after(
+        cohort, study, timeline, starts, vitals, events, kinds, without_day=len(infusions) - len(starts)
+    )
+
+
+def triggers_after(
+    cohort: Cohort,
+    study: Study,
+    timeline: pd.DataFrame,
+    starts: pd.DataFrame,
+    vitals: pd.DataFrame,
+    events: pd.DataFrame,
+    kinds: Mapping[str, str],
+    *,
+    without_day: int,
+) -> ReactionRows:
+    """Set triggers against `starts`, as from `infusion_starts`; so many infusions are `without_day`."""
     triggers = pd.concat(
         [_readings(vitals), _events(events), _medication(cohort, study, timeline, kinds)], ignore_index=True
     )
-    without_day = triggers["at"].isna() | is_partial(triggers["precision"])
-    placed = triggers.loc[~without_day].reset_index(drop=True)
-    found, unordered = _near(placed, starts, hours=hours)
-    not_placed = {
-        INFUSION_WITHOUT_DAY: len(infusions) - len(starts),
-        **_by_trigger(WITHOUT_DAY, triggers.loc[without_day, "trigger"]),
-        **_by_trigger(ORDER_UNKNOWN, placed.loc[unordered, "trigger"]),
-    }
-    unread = tuple(
-        trigger for trigger, kind in READ_FROM.items() if cohort.accounting and kind not in cohort.accounting
+    dateless = triggers["at"].isna() | is_partial(triggers["precision"])
+    placed = triggers.loc[~dateless].reset_index(drop=True)
+    found, unordered = _near(placed, starts, hours=study.safety.infusion_reaction_hours)
+    found = found.assign(what=_words(found, vitals))
+    return ReactionRows(
+        found=found.drop(columns=["precision", "reading"]).reset_index(drop=True),
+        checked=len(starts),
+        not_placed=Counter(
+            {
+                INFUSION_WITHOUT_DAY: without_day,
+                **_by_trigger(WITHOUT_DAY, triggers.loc[dateless, "trigger"]),
+                **_by_trigger(ORDER_UNKNOWN, placed.loc[unordered, "trigger"]),
+            }
+        ),
     )
+
+
+def summarise_reactions(
+    rows: ReactionRows, study: Study, accounting: Mapping[str, TypeAccount]
+) -> ReactionCandidates:
+    """Return the candidates of all subjects; `accounting` tells which types were read."""
+    reasons = [reason.format(name) for reason in (WITHOUT_DAY, ORDER_UNKNOWN) for name in sorted(READ_FROM)]
     return ReactionCandidates(
         rule=_rule(study.safety),
-        infusions_checked=len(starts),
-        infusions=int(found["infusion"].nunique()),
-        subjects=int(found["subject_id"].nunique()),
-        candidates=_candidates(found),
-        not_placed={reason: count for reason, count in not_placed.items() if count},
-        not_read=unread,
+        infusions_checked=rows.checked,
+        infusions=int(rows.found["infusion"].nunique()),
+        subjects=int(rows.found["subject_id"].nunique()),
+        candidates=_candidates(rows.found),
+        not_placed={
+            reason: rows.not_placed[reason]
+            for reason in (INFUSION_WITHOUT_DAY, *reasons)
+            if rows.not_placed[reason]
+        },
+        not_read=tuple(
+            trigger for trigger, kind in READ_FROM.items() if accounting and kind not in accounting
+        ),
     )
 
 
@@ -93,18 +158,28 @@ def _rule(safety: Safety) -> str:
 
 
 def _readings(vitals: pd.DataFrame) -> pd.DataFrame:
-    """Return the readings that show a sign, as triggers."""
-    units = vitals["unit"].astype(object).where(vitals["unit"].notna(), "")
-    names = vitals["concept"].map(PRESSURES).fillna("").astype(object)
-    what = [
-        f"{sign}: {name}{value:g} {unit}".strip()
-        for sign, name, value, unit in zip(vitals["sign"], names, vitals["value"], units, strict=True)
-    ]
+    """Return the readings that show a sign, as triggers; `reading` is the place of each."""
     return vitals.assign(
         trigger=VITAL_SIGN,
-        what=pd.Series(what, index=vitals.index, dtype=object),
+        what=None,
         precision=vitals["precision"].astype(object),
-    )[COLUMNS]
+        reading=range(len(vitals)),
+    )[[*COLUMNS, "reading"]]
+
+
+def _words(found: pd.DataFrame, vitals: pd.DataFrame) -> pd.Series:
+    """Return what was seen in words, with the value of a reading."""
+    of_vitals = found["reading"].notna()
+    shown = vitals.iloc[found.loc[of_vitals, "reading"].astype(int)]
+    units = shown["unit"].astype(object).where(shown["unit"].notna(), "")
+    names = shown["concept"].map(PRESSURES).fillna("").astype(object)
+    words = [
+        f"{sign}: {name}{value:g} {unit}".strip()
+        for sign, name, value, unit in zip(shown["sign"], names, shown["value"], units, strict=True)
+    ]
+    what = found["what"].astype(object)
+    what.loc[of_vitals] = words
+    return what
 
 
 def _events(events: pd.DataFrame) -> pd.DataFrame:
@@ -165,7 +240,7 @@ def _near(
 
 
 def _by_trigger(sentence: str, triggers: pd.Series) -> dict[str, int]:
-    counts = triggers.value_counts().sort_index()
+    counts = triggers.value_counts()
     return {sentence.format(trigger): int(count) for trigger, count in counts.items()}
 
 

@@ -1,10 +1,14 @@
 """The overview of adverse events for each arm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from fhiradapter.analysis.adverse_events import derive_adverse_events
+from fhiradapter.analysis.adverse_event_table import adverse_event_table
+from fhiradapter.analysis.adverse_events import Counts, count_lines, summarise_overview
+from fhiradapter.analysis.parts import over_parts
+from fhiradapter.analysis.population import of_subject
+from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Incidence
 from fhiradapter.settings import Study
@@ -28,9 +32,31 @@ def overview_by_arm(
     >>> [(lines["any adverse event"].count, lines["any adverse event"].n) for lines in found.values()]
     [(1, 1), (0, 1)]
     """
-    if cohort.accounting and "AdverseEvent" not in cohort.accounting:
+    names = tuple(arms)
+    rows = over_parts(overview_rows, cohort, study, timeline, names)
+    return summarise_overviews(rows, study, timeline, names, cohort.accounting)
+
+
+def summarise_overviews(
+    rows: Mapping[str, Counts],
+    study: Study,
+    timeline: pd.DataFrame,
+    arms: tuple[str, ...],
+    accounting: Mapping[str, TypeAccount],
+) -> dict[str, dict[str, Incidence]]:
+    """Return the overview of each arm; `accounting` tells which types were read."""
+    if accounting and "AdverseEvent" not in accounting:
         return {}
+    return {arm: summarise_overview(rows[arm], study, timeline.loc[timeline["arm"].eq(arm)]) for arm in arms}
+
+
+def overview_rows(
+    cohort: Cohort, study: Study, timeline: pd.DataFrame, arms: tuple[str, ...]
+) -> dict[str, Counts]:
+    """Count the lines of the overview of each arm among some whole subjects."""
+    table, _ = adverse_event_table(cohort, study, timeline)
+    arm_of_event = of_subject(timeline["arm"], table["subject_id"])
     return {
-        arm: derive_adverse_events(cohort, study, timeline.loc[timeline["arm"].eq(arm)]).overview
+        arm: count_lines(table.loc[arm_of_event.eq(arm)], study, timeline.loc[timeline["arm"].eq(arm)])
         for arm in arms
     }

@@ -1,25 +1,26 @@
 """Domains of the ALSFRS-R and stages of the disease, by assessment and by subject."""
 
-from collections.abc import Iterable
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from fhiradapter.analysis.assessments import ITEM_COLUMNS, ITEMS, gather_assessments, twelve_items
+from fhiradapter.analysis.assessments import ITEM_COLUMNS, ITEMS
 from fhiradapter.analysis.baseline_table import spread
 from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.death_day import death_days
-from fhiradapter.analysis.domains import DOMAINS, domain_scores
-from fhiradapter.analysis.kings import kings_stages, without_region
-from fhiradapter.analysis.marks import count_marks, marks
-from fhiradapter.analysis.mitos import mitos_stages
+from fhiradapter.analysis.domains import DOMAINS
+from fhiradapter.analysis.marks import count_marks
+from fhiradapter.analysis.means import FloatArray
 from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.plain import as_numbers, as_words
 from fhiradapter.analysis.population import members, of_subject, places
-from fhiradapter.analysis.score_items import BOTH_CUTTING, CONFLICTING, MISSING, TOTAL
-from fhiradapter.analysis.stage_courses import SCALES, Courses, Scale, baseline_and_last, follow_courses
-from fhiradapter.analysis.stage_times import left_out, times_to_stages
+from fhiradapter.analysis.score_items import TOTAL
+from fhiradapter.analysis.stage_courses import SCALES, baseline_and_last
+from fhiradapter.analysis.stage_systems import SystemRows, subject_stages, summarise_system, system_rows
+from fhiradapter.analysis.staged_assessments import stage_assessments
 from fhiradapter.analysis.usable_measurements import (
     COMPARATOR,
     count_reasons,
@@ -27,24 +28,13 @@ from fhiradapter.analysis.usable_measurements import (
     usable_measurements,
 )
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.results import (
-    DomainSpread,
-    Exclusion,
-    StagedAssessment,
-    StageStep,
-    StageSystem,
-    Staging,
-    SubjectStages,
-)
+from fhiradapter.results import DomainSpread, StagedAssessment, Staging
 from fhiradapter.settings import DAYS_PER_MONTH, Study
 
 ONLY_TOTALS = "only totals of the ALSFRS-R were sent, and domains and stages need its items"
 NO_ITEMS = "no item of the ALSFRS-R was received"
 NO_USABLE_ITEMS = "no item of the ALSFRS-R could be used"
 
-OUT_OF_RANGE = "items_out_of_range"
-NO_REGION = "no_region_involved"
-SAME_DAY = "same_day"
 AFTER_DEATH = "after_death"
 
 
@@ -67,191 +57,109 @@ def derive_staging(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tupl
     >>> staging.assessments[0].mitos, staging.assessments[0].kings  # respiratory insufficiency is 2
     ('1', '4B')
     """
+    return summarise_staging(over_parts(staging_rows, cohort, study, timeline), study)
+
+
+@dataclass(frozen=True, eq=False)
+class StagingRows:
+    """What is derived of some subjects.
+
+    assessments: one row per assessment: `subject_id`, `row_id`, `on`, `months` from the first dose (else the
+        first assessment), the columns of DOMAINS, `mitos`, `kings`, `form` and `flags`.
+    domains: the points of each domain at baseline and at the last assessment, by subject id.
+    systems: the courses through the stages, by the name of the system.
+    unused: items that were left out, by reason. totals: rows of totals, counted where no item can be used.
+    """
+
+    assessments: pd.DataFrame
+    domains: pd.DataFrame
+    systems: dict[str, SystemRows]
+    unused: Counter[str]
+    totals: int
+
+
+def staging_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> StagingRows:
+    """Derive assessments and courses of some whole subjects; timeline: theirs."""
     rows, unused = usable_measurements(cohort, study, ITEMS, timeline.index, columns=ITEM_COLUMNS)
     rows, unused = split_off(rows, unused, rows["comparator"].notna(), COMPARATOR)
     late = rows["on"].gt(of_subject(timeline["death_latest_on"], rows["subject_id"]))
     rows, unused = split_off(rows, unused, late, AFTER_DEATH)
+    totals = 0
     if rows.empty:
-        return None, _why_none(cohort, study, timeline, unused)
-    staged = _stage(rows, study).assign(place=lambda found: places(found["subject_id"], timeline.index))
+        sent = cohort.select("measurements", ["subject_id"], concepts=[TOTAL])
+        totals = len(members(sent, timeline.index))
+    staged = stage_assessments(rows, study).assign(
+        place=lambda found: places(found["subject_id"], timeline.index)
+    )
     staged = in_order(staged, ["place", "at", "row_id"])
     every = study.progression.same_day == "all"
     death_on = death_days(timeline, study)
-    systems, subjects = {}, []
-    for name, scale in SCALES.items():
-        courses = follow_courses(_counted(staged, name, every=every), timeline, scale)
-        systems[name] = _system(courses, staged, name, timeline, death_on=death_on, study=study)
-        subjects.append(_subjects(courses, name, timeline, death_on=death_on))
+    columns = ["subject_id", "row_id", "on", *DOMAINS, *SCALES, "form", "flags"]
+    return StagingRows(
+        assessments=staged[columns].assign(months=_months(staged, timeline)),
+        domains=_domains(staged, timeline, every=every),
+        systems={
+            name: system_rows(staged, name, timeline, death_on=death_on, every=every) for name in SCALES
+        },
+        unused=Counter(count_reasons(unused)),
+        totals=totals,
+    )
+
+
+def summarise_staging(rows: StagingRows, study: Study) -> tuple[Staging | None, str | None]:
+    """Return what the rows of all subjects show, or the reason why there is nothing to show."""
+    if rows.assessments.empty:
+        return None, _why_none(rows, study)
+    pairs = zip(*(subject_stages(rows.systems[name], name) for name in SCALES), strict=True)
     return Staging(
-        domains={name: _domain(staged, name, timeline, every=every) for name in DOMAINS},
-        systems=systems,
-        subject_rows=tuple(row for pair in zip(*subjects, strict=True) for row in pair),
-        assessments=_assessments(staged, timeline),
-        notes=count_reasons(unused) | count_marks(staged["flags"]),
+        domains={
+            name: DomainSpread(
+                baseline=spread(rows.domains[f"{name}_baseline"]), last=spread(rows.domains[f"{name}_last"])
+            )
+            for name in DOMAINS
+        },
+        systems={name: summarise_system(rows.systems[name], name, study) for name in SCALES},
+        subject_rows=tuple(row for pair in pairs for row in pair),
+        assessments=_assessments(rows.assessments),
+        notes=dict(sorted(rows.unused.items())) | count_marks(rows.assessments["flags"]),
     ), None
 
 
-def _why_none(cohort: Cohort, study: Study, timeline: pd.DataFrame, unused: pd.DataFrame) -> str | None:
-    if len(unused):
-        counts = (f"{name.replace('_', ' ')} ({count})" for name, count in count_reasons(unused).items())
+def _why_none(rows: StagingRows, study: Study) -> str | None:
+    if rows.unused:
+        counts = (f"{name.replace('_', ' ')} ({count})" for name, count in sorted(rows.unused.items()))
         return f"{NO_USABLE_ITEMS}: {', '.join(counts)}"
-    totals = cohort.select("measurements", ["subject_id"], concepts=[TOTAL])
-    if len(members(totals, timeline.index)):
+    if rows.totals:
         return ONLY_TOTALS
     return NO_ITEMS if study.progression.concept == TOTAL else None
 
 
-def _stage(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return one row per assessment with domains, stages, flags and why a stage is missing."""
-    policy = study.progression
-    assessments = gather_assessments(rows)
-    items = twelve_items(assessments, both_cutting=policy.both_cutting_items)
-    unanswered = np.isnan(assessments.lowest)
-    missing = unanswered[:, 2:].any(axis=1) | unanswered[:, :2].all(axis=1)
-    both = assessments.both_cutting
-    conflicting = assessments.conflicting.any(axis=1)
-    astray = (assessments.lowest != np.clip(np.round(assessments.lowest), 0, 4)) & ~unanswered
-    no_region = without_region(items, items["gastrostomy"])
-    unknown = {
-        CONFLICTING: conflicting,
-        BOTH_CUTTING: both,
-        OUT_OF_RANGE: astray.any(axis=1),
-        MISSING: missing,
-        NO_REGION: no_region,
-    }
-    heads = assessments.heads
-    day = heads.duplicated(["subject_id", "on"], keep=False)
-    held = {"provisional": heads["provisional"], **unknown, SAME_DAY: day}
-    return pd.concat([heads, domain_scores(items)], axis=1).assign(
-        mitos=mitos_stages(items),
-        kings=kings_stages(items, items["gastrostomy"], no_region=policy.kings_no_region),
-        form=items["form"],
-        why=np.select(list(unknown.values()), list(unknown), default=""),
-        flags=marks(held, heads.index),
-    )
+def _domains(staged: pd.DataFrame, timeline: pd.DataFrame, *, every: bool) -> pd.DataFrame:
+    """Return each subject's points at baseline and in the end, NaN where there are none."""
+    columns = {}
+    for name in DOMAINS:
+        known = staged.loc[staged[name].notna(), ["place", "on", name]]
+        known = known if every else known.drop_duplicates(["place", "on"])
+        on = known["on"].to_numpy(dtype="datetime64[D]")
+        baseline, last = baseline_and_last(known["place"].to_numpy(dtype=np.int64), on, timeline)
+        points = np.append(known[name].to_numpy(), np.nan)
+        columns |= {f"{name}_baseline": points[baseline], f"{name}_last": points[last]}
+    return pd.DataFrame(columns, index=timeline.index)
 
 
-def _counted(staged: pd.DataFrame, column: str, *, every: bool) -> pd.DataFrame:
-    """Return `place`, `on` and `code` of the assessments that have a stage; one a day unless all count."""
-    known = staged[["place", "on"]].assign(code=staged[column].cat.codes)
-    known = known.loc[known["code"].ge(0)]
-    return known if every else known.drop_duplicates(["place", "on"])
-
-
-def _system(
-    courses: Courses,
-    staged: pd.DataFrame,
-    name: str,
-    timeline: pd.DataFrame,
-    *,
-    death_on: pd.Series,
-    study: Study,
-) -> StageSystem:
-    scale = SCALES[name]
-    times, months = times_to_stages(
-        courses, timeline, scale, death_on=death_on, confidence=study.statistics.confidence
-    )
-    reasons = left_out(courses, timeline, death_on=death_on)
-    undecided = staged.loc[staged[name].isna(), "why"].value_counts().sort_index()
-    before, after = np.nonzero(courses.steps)
-    return StageSystem(
-        stages=scale.stages,
-        subjects=int((courses.last >= 0).sum()),
-        baseline=_counts(courses.code_at(courses.baseline), scale),
-        last=_counts(_last(courses, scale, timeline), scale),
-        worst=_counts(_worst(courses, scale, timeline), scale),
-        steps=tuple(
-            StageStep(before=scale.stages[one], after=scale.stages[other], count=count)
-            for one, other, count in zip(before, after, courses.steps[before, after].tolist(), strict=True)
-        ),
-        steps_back=int(courses.steps_back.sum()),
-        subjects_back=int((courses.steps_back > 0).sum()),
-        undecided={str(reason): int(count) for reason, count in undecided.items()},
-        times=times,
-        at_risk_months=months,
-        excluded=tuple(
-            Exclusion(subject_id=subject, reason=reason)
-            for subject, reason in zip(timeline.index.tolist(), reasons.tolist(), strict=True)
-            if reason
-        ),
-    )
-
-
-def _last(courses: Courses, scale: Scale, timeline: pd.DataFrame) -> npt.NDArray[np.int64]:
-    return _or_death(courses.code_at(courses.last), courses, scale, timeline)
-
-
-def _worst(courses: Courses, scale: Scale, timeline: pd.DataFrame) -> npt.NDArray[np.int64]:
-    return _or_death(courses.worst, courses, scale, timeline)
-
-
-def _or_death(
-    codes: npt.NDArray[np.int64], courses: Courses, scale: Scale, timeline: pd.DataFrame
-) -> npt.NDArray[np.int64]:
-    """Put death in the place of the stages of those who died; who never had a stage has none."""
-    dead = timeline["died"].to_numpy(dtype=bool) & (courses.last >= 0)
-    return np.where(dead, scale.death, codes)
-
-
-def _counts(codes: npt.NDArray[np.int64], scale: Scale) -> dict[str, int]:
-    counts = np.bincount(codes[codes >= 0], minlength=len(scale.stages))
-    return dict(zip(scale.stages, counts.tolist(), strict=True))
-
-
-def _subjects(
-    courses: Courses, name: str, timeline: pd.DataFrame, *, death_on: pd.Series
-) -> Iterable[SubjectStages]:
-    scale = SCALES[name]
-    words = [*scale.stages, None]  # -1 is the last one
-    died = timeline["died"].to_numpy(dtype=bool)
-    death = death_on.to_numpy(dtype="datetime64[D]")
-    last_on = np.where(died & (courses.last >= 0), death, courses.day_at(courses.last))
-    number = np.bincount(courses.place, minlength=len(timeline))
-    return [
-        SubjectStages(
-            system=name,
-            subject_id=subject,
-            assessments=assessments,
-            baseline=words[first],
-            baseline_on=first_day,
-            last=words[last],
-            last_on=last_day,
-            worst=words[worst],
-            steps_back=steps_back,
-            reason=reason or None,
-        )
-        for subject, assessments, first, first_day, last, last_day, worst, steps_back, reason in zip(
-            timeline.index.tolist(),
-            number.tolist(),
-            courses.code_at(courses.baseline).tolist(),
-            courses.day_at(courses.baseline).tolist(),
-            _last(courses, scale, timeline).tolist(),
-            last_on.tolist(),
-            _worst(courses, scale, timeline).tolist(),
-            courses.steps_back.tolist(),
-            left_out(courses, timeline, death_on=death_on).tolist(),
-            strict=True,
-        )
-    ]
-
-
-def _domain(staged: pd.DataFrame, name: str, timeline: pd.DataFrame, *, every: bool) -> DomainSpread:
-    known = staged.loc[staged[name].notna(), ["place", "on", name]]
-    known = known if every else known.drop_duplicates(["place", "on"])
-    on = known["on"].to_numpy(dtype="datetime64[D]")
-    baseline, last = baseline_and_last(known["place"].to_numpy(dtype=np.int64), on, timeline)
-    points = np.append(known[name].to_numpy(), np.nan)
-    return DomainSpread(baseline=spread(pd.Series(points[baseline])), last=spread(pd.Series(points[last])))
-
-
-def _assessments(staged: pd.DataFrame, timeline: pd.DataFrame) -> tuple[StagedAssessment, ...]:
+def _months(staged: pd.DataFrame, timeline: pd.DataFrame) -> FloatArray:
+    """Return the months of each assessment from the first dose, else from the subject's first assessment."""
     place = staged["place"].to_numpy(dtype=np.int64)
     on = staged["on"].to_numpy(dtype="datetime64[D]")
     origin = timeline["first_dose_on"].to_numpy(dtype="datetime64[D]").copy()
     first = np.full(len(timeline), np.datetime64("NaT", "D"))
     np.fmin.at(first, place, on)
     origin = np.where(np.isnat(origin), first, origin)
-    months = (on - origin[place]) / np.timedelta64(1, "D") / DAYS_PER_MONTH
+    months: FloatArray = (on - origin[place]) / np.timedelta64(1, "D") / DAYS_PER_MONTH
+    return months
+
+
+def _assessments(staged: pd.DataFrame) -> tuple[StagedAssessment, ...]:
     return tuple(
         StagedAssessment(
             subject_id=subject,
@@ -271,7 +179,7 @@ def _assessments(staged: pd.DataFrame, timeline: pd.DataFrame) -> tuple[StagedAs
             as_words(staged["subject_id"]),
             staged["row_id"].tolist(),
             as_dates(staged["on"]),
-            months.tolist(),
+            staged["months"].tolist(),
             *(as_numbers(staged[name]) for name in DOMAINS),
             *(as_words(staged[name]) for name in SCALES),
             staged["form"].tolist(),

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from fhiradapter.analysis.days import DAY, as_dates, days_between
-from fhiradapter.analysis.death_day import UNDATED_UNUSED, death_days, notes_on_deaths
+from fhiradapter.analysis.days import as_dates
 from fhiradapter.analysis.incidence import poisson_rate
 from fhiradapter.analysis.kaplan_meier import FloatArray, KaplanMeier, kaplan_meier
 from fhiradapter.analysis.log_rank import log_rank
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.survival_cautions import survival_cautions
-from fhiradapter.analysis.survival_events import survival_events
+from fhiradapter.analysis.survival_times import SurvivalRows, survival_origin, survival_rows
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Exclusion
 from fhiradapter.results.survival import (
@@ -19,18 +19,7 @@ from fhiradapter.results.survival import (
     SurvivalCurve,
     SurvivalStep,
 )
-from fhiradapter.settings import DAYS_PER_MONTH, Study
-
-DEATH = "death"
-NO_ORIGIN = {
-    "first_dose": 'no dated dose: no time origin (`survival.origin = "index"` would take the first score)',
-    "index": "neither a dose nor a score: no time origin",
-    "first_score": "no score: no time origin",
-    "onset": "no date of symptom onset: no time origin",
-}
-DEATH_FIRST = "died before the time origin"
-EVENT_FIRST = "the event was before the time origin"
-NOT_SEEN = "no contact on or after the time origin"
+from fhiradapter.settings import Study
 
 MONTHS_PER_YEAR = 12
 MOST_TIMES = 8  # so many numbers at risk fit below a plot
@@ -56,25 +45,13 @@ def derive_survival(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> Sur
     >>> survival.cautions, round(survival.by_subject_rows[0].months, 2)
     (('Nobody died: median not reached.',), 11.99)
     """
-    origin = survival_origin(study)
-    people = timeline[["arm", "last_contact_on", "died"]].assign(
-        origin_on=timeline[f"{origin}_on"].astype(DAY),
-        death_on=death_days(timeline, study),
-        note=notes_on_deaths(timeline),
-    )
-    undated = 0
-    people = people.assign(event_on=people["death_on"], cause=DEATH)
-    if study.survival.event != DEATH:
-        others, undated = survival_events(cohort, study, people.index, origin_on=people["origin_on"])
-        earlier = others["event_on"].lt(people["event_on"]) | people["event_on"].isna()
-        earlier &= others["event_on"].notna()
-        people["event_on"] = people["event_on"].mask(earlier, others["event_on"])
-        people["cause"] = people["cause"].mask(earlier, others["cause"])
-    people = people.assign(event=people["event_on"].notna())
-    people["end_on"] = people["event_on"].fillna(_censored_on(people, study))
-    excluded = _excluded(people, origin)
-    used = people.loc[excluded.isna()]
-    used = used.assign(months=days_between(used["end_on"], used["origin_on"]) / DAYS_PER_MONTH)
+    return summarise_survival(over_parts(survival_rows, cohort, study, timeline), study)
+
+
+def summarise_survival(rows: SurvivalRows, study: Study) -> Survival:
+    """Return what the times of all subjects show."""
+    origin, excluded = survival_origin(study), rows.people["excluded"].dropna()
+    used = rows.people.loc[rows.people["excluded"].isna()]
     arms = sorted(used["arm"].dropna().unique().tolist())
     times = times_at_risk(float(used["months"].max()) if len(used) else 0.0)
     confidence = study.statistics.confidence
@@ -89,16 +66,12 @@ def derive_survival(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> Sur
         log_rank=_comparison(used.loc[used["arm"].notna()]),
         by_subject_rows=_subjects(used),
         excluded=tuple(
-            Exclusion(subject_id=str(subject), reason=reason) for subject, reason in excluded.dropna().items()
+            Exclusion(subject_id=str(subject), reason=reason) for subject, reason in excluded.items()
         ),
-        cautions=survival_cautions(study, used, overall, arms=arms, origin=origin, undated_events=undated),
+        cautions=survival_cautions(
+            study, used, overall, arms=arms, origin=origin, undated_events=rows.undated_events
+        ),
     )
-
-
-def survival_origin(study: Study) -> str:
-    """Return the event that survival is counted from: the first score where a study has no doses."""
-    origin = study.survival.origin
-    return "first_score" if study.treatment is None and origin == "first_dose" else origin
 
 
 def times_at_risk(longest: float) -> tuple[float, ...]:
@@ -109,28 +82,6 @@ def times_at_risk(longest: float) -> tuple[float, ...]:
     """
     step = next((step for step in STEPS if longest / step < MOST_TIMES), STEPS[-1])
     return tuple(float(month) for month in range(0, int(longest) + 1, step))
-
-
-def _censored_on(people: pd.DataFrame, study: Study) -> pd.Series:
-    cut = study.follow_up.data_cut
-    if study.survival.censoring == "data_cut" and cut is not None:
-        return pd.Series(pd.Timestamp(cut), index=people.index, dtype=DAY)
-    return people["last_contact_on"].astype(DAY)
-
-
-def _excluded(people: pd.DataFrame, origin: str) -> pd.Series:
-    """Return why a subject has no time at risk, by subject id; missing for who has."""
-    reasons = {
-        NO_ORIGIN[origin]: people["origin_on"].isna(),
-        UNDATED_UNUSED: people["died"] & people["death_on"].isna(),
-        DEATH_FIRST: people["death_on"].lt(people["origin_on"]),
-        EVENT_FIRST: people["event_on"].lt(people["origin_on"]),
-        NOT_SEEN: people["end_on"].isna() | people["end_on"].lt(people["origin_on"]),
-    }
-    said = pd.Series(None, index=people.index, dtype=object)
-    for reason, holds in reversed(reasons.items()):
-        said = said.mask(holds, reason)
-    return said
 
 
 def _curve(used: pd.DataFrame, times: tuple[float, ...], confidence: float) -> SurvivalCurve:

@@ -1,6 +1,7 @@
 """Vital signs after the first dose, against limits and baseline."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from typing import cast
@@ -11,6 +12,7 @@ import pandas as pd
 
 from fhiradapter.analysis.infusion_proximity import days_of, hours_between, infusion_starts, last_infusion
 from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
+from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.usable_measurements import COMPARATOR, count_reasons, split_off, usable_measurements
 from fhiradapter.analysis.vital_limits import GRADE, Limit, limits
 from fhiradapter.cohort.cohort import Cohort
@@ -21,7 +23,11 @@ from fhiradapter.settings import Study
 
 @dataclass(frozen=True)
 class Vitals:
-    """The results, and every reading that shows a sign, with `sign` and `grade` (1 for a screening flag)."""
+    """The results, and every reading that shows a sign, with `sign` and `grade` (1 for a screening flag).
+
+    found: by subject, also `subject_id`, `row_id`, `concept`, `value`, `unit`, `at`, `on`, `precision`,
+        `baseline`, `baseline_row_id`, `before` (the baseline's grade), `infusion`, `infusion_on` and `hours`.
+    """
 
     results: VitalSigns
     found: pd.DataFrame
@@ -46,34 +52,88 @@ def derive_vital_signs(
     Source of the numbers: US National Cancer Institute, Common Terminology Criteria for Adverse Events 4.03
     and 5.0; see `vital_limits`. These are single readings and no adverse events.
     """
+    readings = over_parts(vital_sign_rows, cohort, study, timeline, infusions)
+    if readings is None:
+        return None
+    return Vitals(results=summarise_vital_signs(readings.rows, study), found=readings.found)
+
+
+@dataclass(frozen=True)
+class VitalSignRows:
+    """What the readings of some subjects show.
+
+    worst: one row per subject and sign, with the columns of `found`. counts: by sign and what is counted
+    (fields of `VitalSign`). grades: subjects by sign and worst grade. left_out: readings, by reason.
+    """
+
+    worst: pd.DataFrame
+    counts: Counter[tuple[str, str]]
+    grades: Counter[tuple[str, int]]
+    left_out: Counter[str]
+
+
+@dataclass(frozen=True)
+class VitalReadings:
+    """What the readings of some subjects show, and all that show a sign, as in `Vitals`."""
+
+    rows: VitalSignRows
+    found: pd.DataFrame
+
+
+def vital_sign_rows(
+    cohort: Cohort, study: Study, timeline: pd.DataFrame, infusions: pd.DataFrame
+) -> VitalReadings | None:
+    """Hold the readings of some whole subjects against the limits."""
     if study.treatment is None:
         return None
+    return readings_after(cohort, study, timeline, infusion_starts(infusions))
+
+
+def readings_after(
+    cohort: Cohort, study: Study, timeline: pd.DataFrame, starts: pd.DataFrame
+) -> VitalReadings:
+    """Hold the readings after the first dose against the limits; `starts` are as from `infusion_starts`."""
     signs = limits(study.safety.ctcae_version)
     concepts = {concept for sign in signs for concept in sign.concepts}
     rows, left_out = usable_measurements(
         cohort, study, concepts, timeline.index, columns=["unit", "comparator"]
     )
     rows, left_out = split_off(rows, left_out, rows["comparator"].notna(), COMPARATOR)
-    hours = study.safety.infusion_reaction_hours
-    starts = infusion_starts(infusions)
-    readings = _with_baseline(rows, timeline, starts, hours=hours)
-    judged = [_judged(readings, sign) for sign in signs]
-    found = [_named(part.loc[part["grade"].gt(0)], rows, starts, timeline) for part in judged]
-    return Vitals(
-        results=VitalSigns(
-            signs=tuple(
-                _summary(part, shown, sign) for part, shown, sign in zip(judged, found, signs, strict=True)
-            ),
-            findings=tuple(
-                row
-                for shown, sign in zip(found, signs, strict=True)
-                for row in _findings(_worst(shown, lower_is_worse=sign.lower_is_worse), sign)
-            ),
-            baseline_rule=f"within {hours:g} hours after the start of an infusion: the last reading at or "
-            "before that start on its local day; else the last reading at or before the first dose",
-            left_out=count_reasons(left_out),
+    readings = _with_baseline(rows, timeline, starts, hours=study.safety.infusion_reaction_hours)
+    counts: Counter[tuple[str, str]] = Counter()
+    grades: Counter[tuple[str, int]] = Counter()
+    found, worst = [], []
+    for sign in signs:
+        judged = _judged(readings, sign)
+        shown = judged.loc[judged["grade"].gt(0)]
+        extreme = _worst(shown, lower_is_worse=sign.lower_is_worse)
+        counts.update(_counts(judged, shown, extreme, sign))
+        grades.update((sign.sign, int(number)) for number in extreme["grade"])
+        found.append(shown)
+        worst.append(extreme)
+    return VitalReadings(
+        rows=VitalSignRows(
+            worst=_named(worst, rows, starts, timeline),
+            counts=counts,
+            grades=grades,
+            left_out=Counter(count_reasons(left_out)),
         ),
-        found=pd.concat(found, ignore_index=True),
+        found=_named(found, rows, starts, timeline),
+    )
+
+
+def summarise_vital_signs(rows: VitalSignRows, study: Study) -> VitalSigns:
+    """Return the signs of all subjects."""
+    signs = limits(study.safety.ctcae_version)
+    hours = study.safety.infusion_reaction_hours
+    return VitalSigns(
+        signs=tuple(_summary(rows, sign) for sign in signs),
+        findings=tuple(
+            row for sign in signs for row in _findings(rows.worst.loc[rows.worst["sign"].eq(sign.sign)], sign)
+        ),
+        baseline_rule=f"within {hours:g} hours after the start of an infusion: the last reading at or "
+        "before that start on its local day; else the last reading at or before the first dose",
+        left_out=dict(sorted(rows.left_out.items())),
     )
 
 
@@ -136,9 +196,10 @@ def _latest(place: npt.NDArray[np.int64], holds: npt.NDArray[np.bool_]) -> npt.N
 
 
 def _named(
-    found: pd.DataFrame, rows: pd.DataFrame, starts: pd.DataFrame, timeline: pd.DataFrame
+    of_signs: list[pd.DataFrame], rows: pd.DataFrame, starts: pd.DataFrame, timeline: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return the readings with the names of their subject, rows and infusion."""
+    """Return the readings of all signs by subject, with the names of their subject, rows and infusion."""
+    found = pd.concat(of_signs, ignore_index=True).sort_values("person", kind="stable", ignore_index=True)
     return found.assign(
         subject_id=names_of(timeline.index.to_series(), found["person"]),
         concept=found["concept"].astype(object),
@@ -146,7 +207,7 @@ def _named(
         unit=names_of(rows["unit"], found["row"]),
         baseline_row_id=names_of(rows["row_id"], found["baseline_row"]),
         infusion=names_of(starts["infusion"], found["infusion"].fillna(-1).astype(np.int64)),
-    )
+    ).drop(columns=["person", "row", "baseline_row"])
 
 
 def _judged(readings: pd.DataFrame, sign: Limit) -> pd.DataFrame:
@@ -162,30 +223,44 @@ def _worst(shown: pd.DataFrame, *, lower_is_worse: bool) -> pd.DataFrame:
     ordered = shown.sort_values(
         ["grade", "value", "at"], ascending=[False, lower_is_worse, True], kind="stable"
     )
-    return ordered.drop_duplicates("person").sort_values("person", kind="stable")
+    return ordered.drop_duplicates("person")
 
 
-def _summary(judged: pd.DataFrame, shown: pd.DataFrame, sign: Limit) -> VitalSign:
-    """Return one sign's counts of subjects."""
+def _counts(
+    judged: pd.DataFrame, shown: pd.DataFrame, worst: pd.DataFrame, sign: Limit
+) -> dict[tuple[str, str], int]:
+    """Count the subjects and readings of one sign."""
     unknown = judged.loc[judged["grade"].isna() & ~judged["person"].isin(shown["person"]), "person"]
     not_assessable = unknown.nunique()
-    graded = sign.kind == GRADE
-    worst = _worst(shown, lower_is_worse=sign.lower_is_worse)
-    emergent = shown.loc[shown["grade"].gt(shown["before"]), "person"].nunique()
     with_baseline = shown.loc[shown["before"].notna(), "person"].unique()
-    counts = worst["grade"].astype(np.int64).value_counts().sort_index()
+    counts = {
+        "assessed": judged["person"].nunique() - not_assessable,
+        "not_assessable": not_assessable,
+        "subjects": len(worst),
+        "readings": len(shown),
+        "near_infusion": shown.loc[shown["infusion"].notna(), "person"].nunique(),
+        "treatment_emergent": shown.loc[shown["grade"].gt(shown["before"]), "person"].nunique(),
+        "without_baseline": (~worst["person"].isin(with_baseline)).sum(),
+    }
+    return {(sign.sign, name): int(count) for name, count in counts.items()}
+
+
+def _summary(rows: VitalSignRows, sign: Limit) -> VitalSign:
+    """Return one sign's counts of subjects."""
+    graded = sign.kind == GRADE
+    grades = {number: count for (name, number), count in sorted(rows.grades.items()) if name == sign.sign}
     return VitalSign(
         sign=sign.sign,
         kind=sign.kind,
         criterion=sign.criterion,
-        assessed=int(judged["person"].nunique() - not_assessable),
-        not_assessable=int(not_assessable),
-        subjects=len(worst),
-        readings=len(shown),
-        near_infusion=int(shown.loc[shown["infusion"].notna(), "person"].nunique()),
-        by_worst_grade={str(grade): int(count) for grade, count in counts.items()} if graded else {},
-        treatment_emergent=int(emergent) if graded else None,
-        without_baseline=int((~worst["person"].isin(with_baseline)).sum()),
+        assessed=rows.counts[sign.sign, "assessed"],
+        not_assessable=rows.counts[sign.sign, "not_assessable"],
+        subjects=rows.counts[sign.sign, "subjects"],
+        readings=rows.counts[sign.sign, "readings"],
+        near_infusion=rows.counts[sign.sign, "near_infusion"],
+        by_worst_grade={str(number): count for number, count in grades.items()} if graded else {},
+        treatment_emergent=rows.counts[sign.sign, "treatment_emergent"] if graded else None,
+        without_baseline=rows.counts[sign.sign, "without_baseline"],
     )
 
 

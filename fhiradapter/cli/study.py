@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhiradapter.cli.options import AsJson, Site, StudyFile, Workers, Zone
+from fhiradapter.cli.options import AsJson, Buckets, Engine, Format, Site, StudyFile, Workers, Zone
 from fhiradapter.cli.printing import print_files, print_json
 from fhiradapter.engines.processors import usable_processors
 from fhiradapter.errors import PartialError, SettingsError, UsageError
@@ -40,21 +40,33 @@ def run(
 
 
 def map_(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or globs.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write cohort/ and run.json.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Files, folders or globs; with --engine spark also URLs."),
+    ],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Where to write cohort/ and run.json.")],
     site: Site = None,
     time_zone: Zone = None,
     workers: Workers = None,
+    engine: Engine = "local",
+    format: Format = "parquet",  # noqa: A002 - as it is called on the command line
+    buckets: Buckets = None,
     as_json: AsJson = False,
 ) -> None:
     """Map NDJSON, Bundles and folders of these to a cohort in Parquet."""
     from fhiradapter.api import anonymous_study
+    from fhiradapter.cluster.layout import Layout
     from fhiradapter.runs import map_study
 
     study = anonymous_study(site=str(site.resolve()) if site else None, time_zone=time_zone)
-    paths = [str(path) for path in inputs]
-    with _reading(paths, study) as (progress, size):
-        made = map_study(paths, study, out, progress=progress, workers=_workers(workers, size))
+    if engine == "spark":
+        layout = Layout(format, buckets)
+        made = map_study(inputs, study, out, workers=workers, engine=engine, layout=layout, say=_say)
+    elif format != "parquet" or buckets is not None:
+        raise UsageError("--format and --buckets are for --engine spark")
+    else:
+        with _reading(inputs, study) as (progress, size):
+            made = map_study(inputs, study, out, progress=progress, workers=_workers(workers, size))
     _show(made, as_json=as_json)
 
 
@@ -65,7 +77,7 @@ def analyse(
     as_json: AsJson = False,
 ) -> None:
     """Compute the results of a cohort that is already mapped."""
-    from fhiradapter.api import analyse as compute
+    from fhiradapter.analysing import analyse as compute
     from fhiradapter.settings import load_study
     from fhiradapter.store.directory import read_cohort
 
@@ -177,15 +189,24 @@ def _ask_servers(study: "Study") -> "list[ServerCheck]":
 
 @contextmanager
 def _reading(source: Any, study: Any) -> Iterator[tuple[Any, int]]:
-    """Show progress against the size of all files, which is given too."""
+    """Show progress against the size of all files, which is given too, unless one is compressed."""
     from fhiradapter.api import sources_of
     from fhiradapter.console import ProgressView
-    from fhiradapter.fhir.files import FileSource
+    from fhiradapter.fhir.compression import COMPRESSIONS
+    from fhiradapter.fhir.files import FileSource, list_files
 
-    found = [one for _, one in sources_of(study, source)]
-    total = sum(one.total_bytes() for one in found if isinstance(one, FileSource))
-    with ProgressView(total) as view:
+    found = [one for _, one in sources_of(study, source) if isinstance(one, FileSource)]
+    total = sum(one.total_bytes() for one in found)
+    names = [file.name.lower() for one in found for file in list_files(one.paths)]
+    with ProgressView(None if any(name.endswith(COMPRESSIONS) for name in names) else total) as view:
         yield view.advance, total
+
+
+def _say(stage: str) -> None:
+    """Tell of a stage of Spark's."""
+    from fhiradapter.console import talk
+
+    talk.print(stage, markup=False)
 
 
 def _workers(asked: int | None, size: int) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from fhiradapter.api import analyse
+from fhiradapter.analysing import analyse
 from fhiradapter.reports.registry import write_report
 from fhiradapter.results import Snapshot
 from fhiradapter.settings import Study

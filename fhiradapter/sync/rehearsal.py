@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fhiradapter.api import analyse
+from fhiradapter.analysing import analyse
 from fhiradapter.results import Results
 from fhiradapter.settings import Study
 from fhiradapter.store.lock import Lock

@@ -112,9 +112,10 @@ def test_without_a_wish_nothing_is_written(tmp_path: Path) -> None:
 def test_files_analysed_without_a_sync_say_nothing_of_one(trial: Trial) -> None:
     """Results of files have no snapshot, and their report no such line."""
     from fhiradapter import api
+    from fhiradapter.analysing import analyse
     from fhiradapter.reports.registry import write_report
 
-    results = api.analyse(api.build_cohort([]), api.anonymous_study())
+    results = analyse(api.build_cohort([]), api.anonymous_study())
     assert results.snapshot is None
     assert json.loads(results.to_json())["snapshot"] is None
     assert 'id="snapshot"' not in write_report(results, trial.folder / "r.html").read_text()

@@ -9,7 +9,7 @@ import pytest
 from real_server import real_server
 from synced_trial import Answer, Trial, caller, line_of
 
-from fhiradapter.api import analyse
+from fhiradapter.analysing import analyse
 from fhiradapter.settings import Study
 from fhiradapter.store.snapshot import read_snapshot
 from fhiradapter.sync.rehearsal import rehearse

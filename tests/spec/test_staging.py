@@ -8,7 +8,7 @@ from staged_cohorts import UNTREATED, course, days, item_rows, staged, staging_o
 
 from fhiradapter.analysis.stage_times import DEATH_FIRST, NO_BASELINE, NO_STAGE
 from fhiradapter.analysis.staging import NO_ITEMS, NO_USABLE_ITEMS, ONLY_TOTALS
-from fhiradapter.api import analyse
+from fhiradapter.analysing import analyse
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Results
 

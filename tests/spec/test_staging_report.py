@@ -6,7 +6,7 @@ import pytest
 from small_cohorts import study_of
 from staged_cohorts import UNTREATED, item_rows
 
-from fhiradapter.api import analyse
+from fhiradapter.analysing import analyse
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.reports.html import render
 from fhiradapter.reports.staging_plot import runs

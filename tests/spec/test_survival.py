@@ -277,7 +277,7 @@ def test_arms_in_a_hundred_subjects_keep_the_totals():
 
 def test_results_keep_survival_through_json():
     """An old results.json without survival is read, and a new one comes back equal."""
-    from fhiradapter.api import analyse
+    from fhiradapter.analysing import analyse
 
     study = study_of()
     results = analyse(cohort_of(subjects=SUBJECTS, exposures=DOSES, measurements=SCORES), study)

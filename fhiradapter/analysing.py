@@ -1,0 +1,43 @@
+"""Analysing: from a cohort to the results of its study, in one process or in several."""
+
+from collections.abc import Mapping
+
+from fhiradapter.analysis.parts import deriving_with, over_parts
+from fhiradapter.analysis.population import unmatched_names
+from fhiradapter.analysis.study_rows import StudyRows, study_rows, summarise_study
+from fhiradapter.api import kinds_of, versions
+from fhiradapter.cohort.accounting import TypeAccount
+from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.deriving import ByCrew
+from fhiradapter.results import Results, StudyCard
+from fhiradapter.settings import Study
+
+
+def analyse(cohort: Cohort, study: Study, *, workers: int = 1) -> Results:
+    """Compute everything that the study asks for; the policies used are in the results.
+
+    The subjects are shared out among `workers` processes; the results are the same whatever their number.
+    Raises WorkerError when a process ends before it is done.
+
+    >>> from fhiradapter.api import anonymous_study, build_cohort
+    >>> analyse(build_cohort([]), anonymous_study()).cohort.n
+    0
+    """
+    with deriving_with(ByCrew(workers) if workers > 1 else None):
+        rows = over_parts(study_rows, cohort, study, kinds_of(study))
+    return results_of(rows, study, cohort.accounting, unmatched=unmatched_names(cohort, study))
+
+
+def results_of(
+    rows: StudyRows, study: Study, accounting: Mapping[str, TypeAccount], *, unmatched: tuple[str, ...] = ()
+) -> Results:
+    """Return the results of what was derived of all subjects; `unmatched` as from `unmatched_names`."""
+    kinds = kinds_of(study)
+    endpoints = summarise_study(rows, study, kinds=kinds, accounting=accounting, unmatched=unmatched)
+    return Results(
+        study=StudyCard(**study.study.model_dump()),
+        policies=study.policies(),
+        accounting=dict(accounting),
+        versions=versions(),
+        **endpoints,
+    )
