@@ -1,17 +1,19 @@
-"""The library's verbs: load a study, build its cohort, analyse it, write the report."""
+"""The library's verbs of mapping: load a study, build its cohort, map one resource."""
+
+from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pandas as pd
 import pyarrow as pa
 from pydantic import ValidationError
 
@@ -23,23 +25,26 @@ from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.definitions.catalogue import Catalogue, load_catalogue
 from fhiradapter.errors import SettingsError, UsageError
 from fhiradapter.fhir.conformance import violations
-from fhiradapter.fhir.files import FileSource
+from fhiradapter.fhir.files import FileSource, is_url
 from fhiradapter.fhir.memory import MemorySource, is_path, to_bytes
 from fhiradapter.fhir.reading import Reader
 from fhiradapter.fhir.source import Source
 from fhiradapter.mappers.context import Context
 from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.reasons import Reason
-from fhiradapter.reports.registry import write_report
-from fhiradapter.results import Results
-from fhiradapter.results import StudyCard as ResultCard
 from fhiradapter.settings import Source as SourceSettings
 from fhiradapter.settings import Study, StudyCard, load_study
 from fhiradapter.store.landing import FolderLanding, Landing, MemoryLanding, replacing
 from fhiradapter.store.place import is_store
 from fhiradapter.workbench import Plan
 
-__all__ = ["analyse", "build_cohort", "load_study", "map_resource", "map_to_folder", "write_report"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fhiradapter.cluster.layout import Layout
+    from fhiradapter.cluster.mapping import Made, Say
+
+__all__ = ["build_cohort", "load_study", "map_on_spark", "map_resource", "map_to_folder"]
 
 FUTURE = timedelta(days=1)  # clocks of hospitals and their time zones differ by less
 PACKAGES = ("fhiradapter", "fhir.resources", "msgspec", "numpy", "pandas", "pyarrow", "scipy")
@@ -120,6 +125,44 @@ def map_to_folder(
     return accounts
 
 
+def map_on_spark(
+    source: Any,
+    study: Study,
+    folder: str | Path,
+    *,
+    now: datetime | None = None,
+    workers: int | None = None,
+    layout: Layout | None = None,
+    say: Say | None = None,
+    outdated: Collection[str] = (),
+    record: Callable[[Made], bytes] | None = None,
+) -> Made:
+    """Read FHIR with Spark and write its cohort into `folder`/cohort, by buckets of whole subjects.
+
+    Paths may name any file system that Spark knows; those without a scheme are of this machine. The rows are
+    those of `map_to_folder`. The active session is used, else one of this machine with `workers` processors.
+    `say` hears of each stage; files that are `outdated` are gone before, and `record` makes run.json.
+
+    Raises what `map_to_folder` raises, and UsageError without PySpark 4, Java 17 or what `layout` needs.
+    """
+    if find_spec("pyspark") is None:
+        raise UsageError("the Spark engine needs PySpark 4 and Java 17: pip install 'fhiradapter[spark]'")
+    from fhiradapter.cluster.layout import Layout
+    from fhiradapter.cluster.mapping import map_on_spark
+
+    catalogue_of(study)
+    _, plans = _plans(study, sources_of(study, source), now)
+    return map_on_spark(
+        plans,
+        str(folder) if is_url(folder) else f"file:{Path(folder).absolute()}",
+        layout=layout or Layout(),
+        workers=workers,
+        say=say or (lambda _: None),
+        outdated=outdated,
+        record=record,
+    )
+
+
 def map_resource(resource: Any, study: Study | None = None, *, now: datetime | None = None) -> MappedResource:
     """Map one resource, and say by `fhir.resources` where it departs from the FHIR specification.
 
@@ -152,65 +195,6 @@ def map_resource(resource: Any, study: Study | None = None, *, now: datetime | N
     return MappedResource(Cohort(tables, cohort.accounting))
 
 
-def analyse(cohort: Cohort, study: Study) -> Results:
-    """Compute everything that the study asks for; the policies used are in the results.
-
-    >>> results = analyse(build_cohort([]), anonymous_study())
-    >>> results.cohort.n
-    0
-    """
-    # Imported here: scipy takes a second to load, and mapping does without it.
-    from fhiradapter.analysis.baseline import derive_cohort_summary
-    from fhiradapter.analysis.biomarkers import derive_biomarkers
-    from fhiradapter.analysis.by_arm import derive_by_arm
-    from fhiradapter.analysis.composite import derive_composite
-    from fhiradapter.analysis.exposure import derive_exposure
-    from fhiradapter.analysis.progression import derive_progression
-    from fhiradapter.analysis.quality import derive_quality
-    from fhiradapter.analysis.safety import derive_safety
-    from fhiradapter.analysis.scores import derive_scores
-    from fhiradapter.analysis.staging import derive_staging
-    from fhiradapter.analysis.survival import derive_survival
-    from fhiradapter.analysis.timeline import derive_timeline
-    from fhiradapter.analysis.vital_capacity import derive_vital_capacity
-
-    catalogue = catalogue_of(study)
-    scores = derive_scores(cohort, study)
-    timeline = derive_timeline(cohort, study, scores=scores)
-    biomarkers = derive_biomarkers(cohort, study, timeline)
-    staging, staging_note = derive_staging(cohort, study, timeline)
-    kinds = {name: concept.kind for name, concept in catalogue.concepts.items()}
-    exposure = derive_exposure(cohort, study, timeline, kinds=kinds)
-    progression = derive_progression(cohort, study, timeline, scores=scores)
-    card = study.study
-    return Results(
-        study=ResultCard(**card.model_dump()),
-        cohort=derive_cohort_summary(cohort, study, timeline, scores, biomarkers=biomarkers),
-        exposure=exposure,
-        progression=progression,
-        biomarkers=biomarkers,
-        safety=derive_safety(cohort, study, timeline, kinds=kinds),
-        policies=study.policies(),
-        accounting=dict(cohort.accounting),
-        quality=derive_quality(cohort),
-        versions=versions(),
-        staging=staging,
-        staging_note=staging_note,
-        vital_capacity=derive_vital_capacity(cohort, study, timeline),
-        arms=derive_by_arm(
-            cohort,
-            study,
-            timeline,
-            scores=scores,
-            progression=progression,
-            exposure=exposure,
-            biomarkers=biomarkers,
-        ),
-        survival=derive_survival(cohort, study, timeline),
-        composite=derive_composite(study, timeline, scores),
-    )
-
-
 def anonymous_study(*, site: str | None = None, time_zone: str | None = None) -> Study:
     """Return a study that says nothing but how to read: for mapping without a study file."""
     try:
@@ -233,6 +217,11 @@ def versions() -> dict[str, str]:
 def run_id_at(now: datetime) -> str:
     """Return the name of a run: its start in UTC."""
     return now.astimezone(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
+
+
+def kinds_of(study: Study) -> dict[str, str]:
+    """Return the kind of each concept of a study's definitions."""
+    return {name: concept.kind for name, concept in catalogue_of(study).concepts.items()}
 
 
 def context_of(study: Study, source: SourceSettings, *, now: datetime, several: bool) -> Context:
@@ -265,7 +254,9 @@ def sources_of(study: Study, source: Any = None) -> list[tuple[SourceSettings, S
                 raise SettingsError(
                     f"nothing to read: the call gives no source, and source {one.name!r} no path"
                 )
-            found.append((one, files(tuple(study.folder / path for path in one.path))))
+            found.append(
+                (one, files(tuple(path if is_url(path) else study.folder / path for path in one.path)))
+            )
         return found
     if is_path(source):
         return [(settings[0], files((source,)))]
@@ -291,10 +282,20 @@ def _assemble(
     progress: Progress | None,
     workers: int,
 ) -> dict[str, TypeAccount]:
+    found = sources_of(study, source)
+    run_id, plans = _plans(study, found, now)
+    assembly = Assembly(landing, run_id, plans, progress, workers)
+    assembly.add_all([one for _, one in found])
+    return assembly.settle()
+
+
+def _plans(
+    study: Study, found: list[tuple[SourceSettings, Source]], now: datetime | None
+) -> tuple[str, tuple[Plan, ...]]:
+    """Return the name of a run and how each of its sources is mapped."""
     moment = now or datetime.now(UTC)
     run_id = run_id_at(moment)
-    found = sources_of(study, source)
-    plans = tuple(
+    return run_id, tuple(
         replace(
             _plan(study, settings, moment, several=len(found) > 1),
             run_id=run_id,
@@ -302,9 +303,6 @@ def _assemble(
         )
         for settings, one in found
     )
-    assembly = Assembly(landing, run_id, plans, progress, workers)
-    assembly.add_all([one for _, one in found])
-    return assembly.settle()
 
 
 def _plan(study: Study, source: SourceSettings, now: datetime, *, several: bool) -> Plan:

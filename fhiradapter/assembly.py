@@ -1,20 +1,17 @@
 """Assembly: sources through the mapping kernel into a landing."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
-import pyarrow as pa
-
 from fhiradapter.cohort.accounting import TypeAccount
-from fhiradapter.cohort.horizon import Horizon
 from fhiradapter.cohort.receipts import SCHEMA as RECEIPTS
-from fhiradapter.cohort.receipts import Receipts
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.engines import local
 from fhiradapter.engines.crew import Crew
 from fhiradapter.engines.local import Engine, Local
 from fhiradapter.fhir.source import Source
+from fhiradapter.holdings import LandedRows
 from fhiradapter.mappers.collected import Later
 from fhiradapter.mappers.parts import Part
 from fhiradapter.settling import Settling
@@ -40,10 +37,9 @@ class Assembly:
     plans: tuple[Plan, ...]
     progress: Progress | None = None
     workers: int = 1
-    _receipts: Receipts = field(default_factory=Receipts)
-    _horizon: Horizon = field(default_factory=Horizon)
-    _members: list[pa.Array] = field(default_factory=list)
-    _panels: list[pa.Array] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._rows = LandedRows(self.landing)
 
     def add_all(self, sources: list[Source]) -> None:
         """Map all of the sources, one for each plan. Raises WorkerError for a piece that cannot be mapped."""
@@ -83,19 +79,10 @@ class Assembly:
         Raises AccountingError when an account does not balance, which would be a fault of fhiradapter.
         """
         sources = tuple(plan.source for plan in self.plans)
-        settling = Settling(self.landing, self.run_id, self._receipts, self._horizon, sources)
-        return settling.settle(self._members, self._panels)
+        return Settling(self._rows, self.run_id, sources).settle()
 
     def _take(self, part: Part) -> None:
         mapped = part.mapped
-        for table, batch in mapped.tables.items():
-            self.landing.write(table, batch)
-            self._horizon.add(table, batch)
-        self.landing.write("receipts", mapped.receipts)
-        self._receipts.add(mapped.receipts)
-        if mapped.members:
-            members, panels = zip(*mapped.members, strict=True)
-            self._members.append(pa.array(members, pa.string()))
-            self._panels.append(pa.array(panels, pa.string()))
+        self._rows.take(mapped.tables, mapped.receipts, mapped.members)
         if self.progress is not None:
             self.progress(mapped.receipts.num_rows, part.bytes_read)

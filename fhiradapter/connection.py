@@ -109,7 +109,10 @@ class Server(Section):
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     patients_at_once: Annotated[int, Field(ge=1, le=500, description="Patient ids in one search")] = 40
     settle_seconds: Annotated[float, Field(ge=0, description="What is younger is left for the next run")] = 60
-    overlap_seconds: Annotated[float, Field(ge=0, description="What is read again from the last run")] = 600
+    overlap_seconds: Annotated[
+        float,
+        Field(ge=0, description="Read again from the last run; twice the longest lag seen, if more"),
+    ] = 600
     tries: Annotated[int, Field(ge=1, le=20)] = 6
     request_seconds: Annotated[
         float, Field(gt=0, description="Deadline of one request, to its last byte")

@@ -133,7 +133,7 @@ class PartBench:
 
     def run(self, task: Packed) -> Iterator[bytes]:
         """Derive one part."""
-        yield pickle.dumps(PartTask.unpacked(task.content).run(), pickle.HIGHEST_PROTOCOL)
+        yield run_packed(task.content)
 
 
 def packed_table(table: pa.Table) -> bytes:
@@ -154,3 +154,23 @@ def unpacked_table(content: bytes) -> pa.Table:
 
 def _analysed(table: pa.Table) -> pa.Table:
     return table.select([name for name in table.column_names if name not in NOT_ANALYSED])
+
+
+@dataclass(frozen=True)
+class OnSpark:
+    """Derives the rows of at most `count` parts on Spark's workers."""
+
+    session: Any
+    count: int
+
+    def __call__(self, derive: Callable[..., Rows], cohort: Cohort, study: Study, /, *given: Any) -> Rows:
+        """Return the rows of all parts together; raises WorkerError when Spark gives up."""
+        from fhiradapter.engines.spark.derived import done
+
+        tasks = [task.packed() for task in tasks_of(derive, cohort, study, given, count=self.count)]
+        return together([pickle.loads(rows) for rows in done(self.session, tasks, run_packed)])  # noqa: S301
+
+
+def run_packed(content: bytes) -> bytes:
+    """Do a packed task, and return what comes of it as bytes."""
+    return pickle.dumps(PartTask.unpacked(content).run(), pickle.HIGHEST_PROTOCOL)

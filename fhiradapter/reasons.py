@@ -25,6 +25,7 @@ class Reason(StrEnum):
     EMPTY_FILE = "EMPTY_FILE"
     NOT_A_FILE = "NOT_A_FILE"
     UNREADABLE_FILE = "UNREADABLE_FILE"
+    FILE_TOO_LARGE = "FILE_TOO_LARGE"
     TRUNCATED_FILE = "TRUNCATED_FILE"
     UNKNOWN_FORMAT = "UNKNOWN_FORMAT"
     # The resource
@@ -140,6 +141,11 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.EMPTY_FILE: Meaning(FLAGGED, "warning", "the file is empty; was the export complete?"),
     Reason.NOT_A_FILE: Meaning(FLAGGED, "error", "a directory with a file's name; its contents are read"),
     Reason.UNREADABLE_FILE: Meaning(FLAGGED, "error", "cannot be opened; check its permissions"),
+    Reason.FILE_TOO_LARGE: Meaning(
+        FLAGGED,
+        "error",
+        "Spark takes such a file whole, and no more than 2 GB; send it as plain NDJSON, or cut it",
+    ),
     Reason.TRUNCATED_FILE: Meaning(FLAGGED, "error", "the compressed file ends early; copy it again"),
     Reason.UNKNOWN_FORMAT: Meaning(
         FLAGGED, "warning", "neither JSON nor NDJSON; FHIR XML has to be converted"

@@ -1,34 +1,47 @@
 """Runs: sources to cohort, results, report and the record of it, in one folder."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pyarrow.parquet as pq
 
-from fhiradapter.api import analyse, catalogue_of, map_to_folder, sources_of, study_hash, versions
+from fhiradapter.api import (
+    catalogue_of,
+    map_on_spark,
+    map_to_folder,
+    sources_of,
+    study_hash,
+    versions,
+)
 from fhiradapter.assembly import LANDED, Progress
 from fhiradapter.checks import check_names
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.errors import SettingsError
-from fhiradapter.fhir.files import FileSource, Found, list_files
+from fhiradapter.fhir.files import FileSource, Found, is_url, list_files
 from fhiradapter.reasons import Reason
-from fhiradapter.reports.registry import write_report
-from fhiradapter.results import Results
 from fhiradapter.settings import Study
 from fhiradapter.store.directory import read_cohort
 from fhiradapter.store.landing import refuse_strangers
 
-# Files that were not read, or not to their end, make a run partial, whatever else went well.
-LOST_FILES = (Reason.UNREADABLE_FILE, Reason.TRUNCATED_FILE, Reason.UNKNOWN_FORMAT)
+if TYPE_CHECKING:
+    from fhiradapter.cluster.layout import Layout
+    from fhiradapter.cluster.mapping import Made
+    from fhiradapter.results import Results
 
+# Files that were not read, or not to their end, make a run partial, whatever else went well.
+LOST_FILES = (Reason.UNREADABLE_FILE, Reason.TRUNCATED_FILE, Reason.UNKNOWN_FORMAT, Reason.FILE_TOO_LARGE)
+
+Engine = Literal["local", "spark"]
+FEW_ROWS = 500_000  # one process has analysed them before others have started
 HASHED_AT_ONCE = 1 << 18  # bytes
 MADE_OF_A_COHORT = ("results.json", "report.html", "run.json")
 
@@ -43,7 +56,7 @@ class Run:
     unmapped: dict[str, tuple[int, int]]
     """Rows of each table whose code no code list knows, and all its rows."""
     partial: tuple[str, ...]
-    results: Results | None = None
+    results: "Results | None" = None
     report: Path | None = None
 
 
@@ -60,11 +73,17 @@ def run_study(
     A run that is partial still writes everything; `Run.partial` says why, and so does run.json.
     Raises SettingsError, DefinitionsError or UsageError when it cannot begin.
     """
+    # Imported here: pandas takes long to load, and mapping does without it.
+    from fhiradapter.analysing import analyse
+    from fhiradapter.reports.registry import write_report
+
     wrong = check_names(study)
     if wrong:
         raise SettingsError("; ".join(f"{finding.where} {finding.message}" for finding in wrong))
     made = map_study(None, study, folder, now=now, progress=progress, workers=workers)
-    results = analyse(read_cohort(made.folder), study)
+    cohort = read_cohort(made.folder)
+    rows = sum(len(table) for table in cohort.tables.values())
+    results = analyse(cohort, study, workers=workers if rows > FEW_ROWS else 1)
     (made.folder / "results.json").write_bytes(results.to_json())
     report = write_report(results, made.folder / "report.html")
     return replace(made, results=results, report=report)
@@ -77,48 +96,119 @@ def map_study(
     *,
     now: datetime | None = None,
     progress: Progress | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    engine: Engine = "local",
+    layout: "Layout | None" = None,
+    say: Callable[[str], None] | None = None,
 ) -> Run:
     """Map sources to cohort/ and write run.json; without `source` those of the study file.
+
+    With the engine "spark" the paths may be of any file system that Spark knows, `layout` says how the tables
+    lie in folders, `say` hears of each stage, and `workers` are the processors of a session of this machine.
 
     What an earlier run wrote beside its cohort is gone before this one begins, so that a run that fails
     leaves no report of other data. A run that cannot begin leaves everything as it was.
     """
+    if engine == "spark":
+        return _map_on_spark(source, study, folder, now=now, workers=workers, layout=layout, say=say)
     begun = now or datetime.now(UTC)
     out = Path(folder)
     _clear(out, source, study)
-    # Hashing leaves the interpreter to others: it goes on while the same files are mapped.
+    with _hashing(source, study) as inputs:
+        accounting = map_to_folder(
+            source, study, out / "cohort", now=now, progress=progress, workers=workers or 1
+        )
+    run = _run(out, study, accounting, count_issues(out / "cohort"), count_unmapped(out / "cohort"))
+    rows = {table: pq.read_metadata(out / "cohort" / f"{table}.parquet").num_rows for table in SCHEMAS}
+    (out / "run.json").write_bytes(_record(begun, study, run, rows, inputs(), versions()))
+    return run
+
+
+def _map_on_spark(
+    source: Any,
+    study: Study,
+    folder: str | Path,
+    *,
+    now: datetime | None,
+    workers: int | None,
+    layout: "Layout | None",
+    say: Callable[[str], None] | None,
+) -> Run:
+    begun = now or datetime.now(UTC)
+    runs: list[Run] = []
+
+    def record(made: "Made") -> bytes:
+        runs.append(_run(folder, study, made.accounting, made.issues, made.unmapped))
+        known = {one["file"]: one for one in inputs()}
+        listed = [known.get(one["file"], one) for one in made.inputs]
+        found = {**versions(), **made.versions}
+        return _record(begun, study, runs[-1], made.tables, listed, found)
+
+    with _hashing(source, study) as inputs:
+        map_on_spark(
+            source,
+            study,
+            folder,
+            now=now,
+            workers=workers,
+            layout=layout,
+            say=say,
+            outdated=MADE_OF_A_COHORT,
+            record=record,
+        )
+    return runs[-1]
+
+
+def _run(
+    folder: str | Path,
+    study: Study,
+    accounting: dict[str, TypeAccount],
+    issues: dict[str, dict[str, int]],
+    unmapped: dict[str, tuple[int, int]],
+) -> Run:
+    partial = shortcomings(accounting, issues, study.limits.quarantined_percent)
+    return Run(Path(folder), accounting, issues, unmapped, partial)
+
+
+def _record(
+    begun: datetime,
+    study: Study,
+    run: Run,
+    rows: dict[str, int],
+    inputs: list[dict[str, Any]],
+    found: dict[str, str],
+) -> bytes:
+    """Return the content of run.json; `found` are the versions of packages."""
+    record = {
+        "begun": begun.isoformat(),
+        "study": study.study.id,
+        "partial": run.partial,
+        "accounting": run.accounting,
+        "issues": run.issues,
+        "unmapped_rows": run.unmapped,
+        "tables": rows,
+        "inputs": inputs,
+        "hashes": {"settings": study_hash(study), "definitions": catalogue_of(study).digest},
+        "policies": study.policies(),
+        "versions": found,
+    }
+    return msgspec.json.format(msgspec.json.encode(record), indent=2)
+
+
+@contextmanager
+def _hashing(source: Any, study: Study) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Hash the files of this machine while they are mapped, and give what returns them in the end.
+
+    Hashing leaves the interpreter to others.
+    """
     failed = Event()
     with ThreadPoolExecutor(1) as beside:
         hashed = beside.submit(_hashed, _files_of(source, study), failed)
         try:
-            accounting = map_to_folder(
-                source, study, out / "cohort", now=now, progress=progress, workers=workers
-            )
+            yield hashed.result
         except BaseException:
             failed.set()
             raise
-        inputs = hashed.result()
-    issues = count_issues(out / "cohort")
-    unmapped = count_unmapped(out / "cohort")
-    partial = shortcomings(accounting, issues, study.limits.quarantined_percent)
-    record = {
-        "begun": begun.isoformat(),
-        "study": study.study.id,
-        "partial": partial,
-        "accounting": accounting,
-        "issues": issues,
-        "unmapped_rows": unmapped,
-        "tables": {
-            table: pq.read_metadata(out / "cohort" / f"{table}.parquet").num_rows for table in SCHEMAS
-        },
-        "inputs": inputs,
-        "hashes": {"settings": study_hash(study), "definitions": catalogue_of(study).digest},
-        "policies": study.policies(),
-        "versions": versions(),
-    }
-    (out / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
-    return Run(out, accounting, issues, unmapped, partial)
 
 
 def _clear(folder: Path, source: Any, study: Study) -> None:
@@ -174,10 +264,11 @@ def _files_of(source: Any, study: Study) -> list[Found]:
     """Return the files that are to be read."""
     paths: Iterable[str | Path]
     if source is None:
-        paths = [study.folder / path for one in study.sources for path in one.path]
+        paths = [path if is_url(path) else study.folder / path for one in study.sources for path in one.path]
     else:
         paths = source if isinstance(source, (list, tuple)) else [source]
-    return list_files(tuple(paths))
+    here = tuple(path for path in paths if not is_url(path))
+    return list_files(here) if here else []
 
 
 def _hashed(files: list[Found], failed: Event) -> list[dict[str, Any]]:

@@ -116,6 +116,13 @@ class Bench:
             raise TypeError("a piece of a source without files")
         yield from self.map(task.source, files.read(task.piece, task.first_line or 1), task.piece.name)
 
+    def fresh(self, source: int, batches: Iterable[Batch], name: str, home: frozenset[str]) -> Iterator[Part]:
+        """Map batches of a source with nothing known of it but its bases; yield what they give."""
+        kernel = self._kernel(source)
+        kernel.context.home.bases = home
+        kernel.context = replace(kernel.context, lookups=Lookups())
+        yield from self.map(source, batches, name)
+
     def map(self, source: int, batches: Iterable[Batch], name: str = "") -> Iterator[Part]:
         """Map batches of a source and yield what they give."""
         kernel, enough = self._kernel(source), self._plans[source].part_bytes

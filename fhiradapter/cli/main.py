@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fhiradapter.cli import store, study, syncing
+from fhiradapter.engines.without_pandas import do_without_pandas
 from fhiradapter.errors import FhirAdapterError, PartialError
 
 # Heavy modules are imported by the verb that needs them, so that --help answers at once.
@@ -64,6 +65,8 @@ def main() -> None:
     Of any other error are told its kind and where it happened. Its text may hold what it stumbled over, which
     may be a patient's.
     """
+    if sys.argv[1:2] == ["map"] and not any(word.startswith("--engine") for word in sys.argv):
+        do_without_pandas()  # Arrow would load it, and nothing here makes a DataFrame; Spark may ask for it
     try:
         app(standalone_mode=True)
     except FhirAdapterError as error:

@@ -1,19 +1,21 @@
 """The cohort: six tables and the account of what was received."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fhiradapter.cohort.accounting import TypeAccount, add_accounts
 from fhiradapter.cohort.schema import SCHEMAS
 
-PANDAS_TYPES = {pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,7 @@ class Codes:
     words: pa.Array
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray, words: pa.Array | None = None) -> "Codes":
+    def of(cls, column: pa.ChunkedArray, words: pa.Array | None = None) -> Codes:
         """Return a column as numbers; `words` are those of several columns that shall have the same ones."""
         if words is None:
             words = _sorted_words([column])
@@ -54,7 +56,7 @@ class Cohort:
         cls,
         rows: Mapping[str, Iterable[Mapping[str, Any]]],
         accounting: Mapping[str, TypeAccount] | None = None,
-    ) -> "Cohort":
+    ) -> Cohort:
         """Build a cohort from dictionaries; a column that is left out is null, a required text is ''."""
         tables = {}
         for table, schema in SCHEMAS.items():
@@ -74,9 +76,7 @@ class Cohort:
     def frame(self, table: str) -> pd.DataFrame:
         """Return one table as pandas: instants in UTC, days as datetime64, missing numbers as NaN."""
         if table not in self._frames:
-            self._frames[table] = self.tables[table].to_pandas(
-                date_as_object=False, types_mapper=PANDAS_TYPES.get
-            )
+            self._frames[table] = _frame(self.tables[table])
         return self._frames[table].copy(deep=False)
 
     def select(
@@ -99,6 +99,8 @@ class Cohort:
         >>> found.tolist(), found.cat.categories.tolist()
         (['a'], ['a', 'b'])
         """
+        import pandas as pd
+
         arrow = self.tables[table].select([name for name in columns if name != "subject_id"])
         chosen: npt.NDArray[np.bool_] | None = None
         for column, words in (("concept", concepts), ("kind", kinds)):
@@ -113,7 +115,7 @@ class Cohort:
             chosen = other[known.codes] if chosen is None else chosen & other[known.codes]
         if chosen is not None:
             arrow = arrow.filter(pa.array(chosen))
-        found: pd.DataFrame = arrow.to_pandas(date_as_object=False, types_mapper=PANDAS_TYPES.get)
+        found = _frame(arrow)
         if "subject_id" in columns:
             codes = self.codes(table, "subject_id").codes
             subject_id = pd.Categorical.from_codes(
@@ -136,6 +138,8 @@ class Cohort:
     def _subjects_dtype(self) -> pd.CategoricalDtype:
         """Return the type of subject ids, made once: pandas compares types by their categories."""
         if "dtype" not in self._types:
+            import pandas as pd
+
             words = self.codes("subjects", "subject_id").words
             self._types["dtype"] = pd.CategoricalDtype(pd.Index(words.to_pandas(), dtype="str"))
         return self._types["dtype"]
@@ -170,7 +174,7 @@ class Cohort:
         """One row per thing about a resource or value that a person should know."""
         return self.frame("issues")
 
-    def merge(self, *others: "Cohort") -> "Cohort":
+    def merge(self, *others: Cohort) -> Cohort:
         """Return the cohort of all the rows, with the accounts added up."""
         tables = {
             table: pa.concat_tables([self.tables[table], *(other.tables[table] for other in others)])
@@ -178,7 +182,7 @@ class Cohort:
         }
         return Cohort(tables, add_accounts(self.accounting, *(other.accounting for other in others)))
 
-    def partitions(self, count: int) -> list["Cohort"]:
+    def partitions(self, count: int) -> list[Cohort]:
         """Split into at most `count` cohorts of whole subjects; the rows without a subject go with the first.
 
         The accounts stay with the first part, so that merging the parts gives them back.
@@ -199,6 +203,15 @@ class Cohort:
                 tables[name] = table.filter(mask)
             parts.append(Cohort(tables, dict(self.accounting) if number == 0 else {}))
         return parts
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table as pandas, which is loaded when it is first asked for: mapping does without it."""
+    import pandas as pd
+
+    kinds = {pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
+    found: pd.DataFrame = table.to_pandas(date_as_object=False, types_mapper=kinds.get)
+    return found
 
 
 def _sorted_words(columns: Iterable[pa.ChunkedArray]) -> pa.Array:

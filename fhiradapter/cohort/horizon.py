@@ -12,6 +12,7 @@ TIMES = {
 }
 
 
+FEW = 1 << 10  # rows that are looked at sooner than grouped
 ROWS_AT_ONCE = 1 << 16  # to group rows costs little for each of them, and much for each subject
 
 
@@ -44,10 +45,10 @@ class Horizon:
     def _look(self) -> None:
         """Look at the rows that wait."""
         for table, frames in self._waiting.items():
-            found = pa.concat_tables(frames).group_by("subject").aggregate([("at", "min")])
-            for subject, at in zip(
-                found.column("subject").to_pylist(), found.column("at_min").to_pylist(), strict=True
-            ):
+            found = pa.concat_tables(frames)
+            if found.num_rows > FEW:
+                found = found.group_by("subject").aggregate([("at", "min")]).select(["subject", "at_min"])
+            for subject, at in zip(*(column.to_pylist() for column in found.columns), strict=True):
                 if subject is None:
                     continue
                 self._subjects.add(subject)

@@ -12,6 +12,7 @@ from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.reasons import IGNORED, QUARANTINED, Reason
 
 MAPPED = "mapped"
+FEW = 1 << 8  # receipts that are counted sooner than encoded
 MULTIPLIER = np.int64(0x1E3779B97F4A7C15)  # odd: distinct sums stay distinct when multiplied, modulo 2^64
 
 # One line per resource: enough to tell versions apart and to balance the account.
@@ -56,14 +57,14 @@ class Receipts:
 
     def add(self, receipts: pa.RecordBatch) -> None:
         """Count a batch."""
-        counted: list[tuple[Any, ...]] = [
-            tuple(row.values()) for row in _combinations(receipts, ("resource_type", "disposition", "reason"))
-        ]
-        for kind, fate, reason, count in counted:
-            self._counts[kind, fate, reason] += count
+        self.count(combinations(receipts))
         keys = _keys(receipts)
         named = receipts.column("resource_id").is_valid()
         self._keys.append(keys if named.false_count == 0 else keys[named.to_numpy(zero_copy_only=False)])
+
+    def count(self, combinations: Counter[tuple[str, str, str | None]]) -> None:
+        """Count what is told of receipts that lie elsewhere, whose keys are then not known here."""
+        self._counts += combinations
 
     def repeated(self) -> list[int]:
         """Return the keys that came more than once."""
@@ -95,20 +96,23 @@ class Receipts:
 
 
 def copies(
-    receipts: Iterable[pa.RecordBatch], repeated: frozenset[int]
+    receipts: Iterable[pa.RecordBatch],
+    repeated: frozenset[int],
+    files: Iterable[tuple[str, str]] = (),
 ) -> dict[tuple[str, str, str], list[Copy]]:
     """Return (source, type, id) to its receipts, for the resources that came more than once.
 
-    They are in the order of the input, also where one had to wait for others to be mapped.
+    They are in the order of the input, also where one had to wait for others to be mapped. `files` are
+    sources and files in that order; those that are not given come after them, as they appear.
     """
     found: dict[tuple[str, str, str], list[Copy]] = {}
-    files: dict[tuple[str, str], int] = {}
+    order = {file: place for place, file in enumerate(files)}
     wanted = np.array(sorted(repeated), np.int64)
     for batch in receipts:
         for file in zip(
             batch.column("source").to_pylist(), batch.column("source_file").to_pylist(), strict=True
         ):
-            files.setdefault(file, len(files))
+            order.setdefault(file, len(order))
         for index in np.flatnonzero(np.isin(_keys(batch), wanted)).tolist():
             row = batch.slice(index, 1)
             key = tuple(row.column(name)[0].as_py() for name in ("source", "resource_type", "resource_id"))
@@ -121,19 +125,27 @@ def copies(
             version, fate = row.column("version_id")[0].as_py(), row.column("disposition")[0].as_py()
             found.setdefault(key, []).append(Copy(place, updated, version, fate))
     for received in found.values():
-        received.sort(key=lambda copy: (files[copy.place.source, copy.place.file], copy.place.line))
+        received.sort(key=lambda copy: (order[copy.place.source, copy.place.file], copy.place.line))
     return {key: received for key, received in found.items() if len(received) > 1}
 
 
-def _combinations(batch: pa.RecordBatch, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the distinct combinations of some columns with the number of rows that have each."""
-    coded = [batch.column(name).dictionary_encode("encode") for name in names]
-    places = np.zeros(batch.num_rows, np.int64)
+def combinations(receipts: pa.RecordBatch) -> Counter[tuple[str, str, str | None]]:
+    """Return the number of receipts of each type, disposition and reason."""
+    names = ["resource_type", "disposition", "reason"]
+    if receipts.num_rows < FEW:
+        return Counter(zip(*(receipts.column(name).to_pylist() for name in names), strict=True))
+    coded = [receipts.column(name).dictionary_encode("encode") for name in names]
+    places = np.zeros(receipts.num_rows, np.int64)
     for column in coded:
         places = places * len(column.dictionary) + column.indices.to_numpy()
     firsts, counts = np.unique(places, return_index=True, return_counts=True)[1:]
-    rows = batch.select(list(names)).take(pa.array(firsts)).to_pylist()
-    return [{**row, "count": count} for row, count in zip(rows, counts.tolist(), strict=True)]
+    rows: list[dict[str, Any]] = receipts.select(names).take(pa.array(firsts)).to_pylist()
+    return Counter(
+        {
+            (row["resource_type"], row["disposition"], row["reason"]): count
+            for row, count in zip(rows, counts.tolist(), strict=True)
+        }
+    )
 
 
 def _keys(receipts: pa.RecordBatch) -> np.ndarray:

@@ -40,7 +40,7 @@ class Translation:
         return batch.set_column(place, batch.schema.field(place), found)
 
 
-NOTHING = Translation(pa.array([], pa.string()), pa.array([], pa.string()))
+NOTHING = Translation(pa.nulls(0, pa.string()), pa.nulls(0, pa.string()))
 
 
 @dataclass(frozen=True)

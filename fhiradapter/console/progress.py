@@ -58,13 +58,37 @@ class ProgressView:
         self._resources += resources
         self._bytes += bytes_read
         now = time.monotonic()
-        rate = f"{self._resources / max(now - self._begun, 1e-3):,.0f}"
+        seconds = max(now - self._begun, 1e-3)
+        rate = f"{self._resources / seconds:,.0f}"
         if self._bar:
             self._bar.update(self._task, completed=self._bytes, resources=f"{self._resources:,}", rate=rate)
         elif now - self._last > SECONDS_BETWEEN_LINES:
             self._last = now
-            share = f", {100 * self._bytes / self._total:.0f} %" if self._total else ""
-            talk.print(f"read {self._resources:,} resources, {rate}/s{share}")
+            so_far = share_and_rest(self._bytes, self._total, seconds)
+            talk.print(f"read {self._resources:,} resources, {rate}/s{so_far}", soft_wrap=True)
+
+
+def share_and_rest(done: int, total: int | None, seconds: float) -> str:
+    """Return how much is done and how long the rest takes at the same rate; nothing when it is not known.
+
+    >>> share_and_rest(250, 1_000, 60.0)
+    ', 25 %, 3 min left'
+    >>> share_and_rest(990, 1_000, 60.0)
+    ', 99 %, 1 s left'
+    >>> share_and_rest(1, 1_000, 60.0)
+    ', 0 %, 16 h 39 min left'
+    """
+    if not total or not 0 < done <= total:
+        return ""
+    left = round(seconds * (total - done) / done)
+    minutes = -(-left // 60)  # nobody waits less than was said
+    if left < 60:
+        words = f"{left} s"
+    elif minutes < 60:
+        words = f"{minutes} min"
+    else:
+        words = f"{minutes // 60} h {minutes % 60} min"
+    return f", {100 * done // total} %, {words} left"
 
 
 class SyncView:

@@ -3,24 +3,11 @@
 import pickle
 import signal
 import socket
-import sys
 import traceback
-from importlib.abc import MetaPathFinder
 
 from fhiradapter.engines.messages import Kind, receive, send
+from fhiradapter.engines.without_pandas import do_without_pandas
 from fhiradapter.errors import FhirAdapterError
-
-
-class WithoutPandas(MetaPathFinder):
-    """Says that there is no pandas.
-
-    Arrow looks for it when it first meets a list; loading it takes longer than mapping 100,000 resources.
-    """
-
-    def find_spec(self, name: str, path: object, target: object = None) -> None:  # noqa: ARG002 - as imports ask
-        """Find nothing of this name, wherever others would."""
-        if name == "pandas":
-            raise ModuleNotFoundError(name)
 
 
 def main(descriptor: int, *, pandas: bool) -> None:
@@ -28,7 +15,7 @@ def main(descriptor: int, *, pandas: bool) -> None:
     # Who presses Ctrl-C means the whole command, which then ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not pandas:
-        sys.meta_path.insert(0, WithoutPandas())
+        do_without_pandas()
     with socket.socket(fileno=descriptor) as parent:
         try:
             _serve(parent)

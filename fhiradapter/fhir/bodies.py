@@ -1,11 +1,12 @@
 """Bodies: the bytes of an answer, decompressed within bounds and complete to their end."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fhiradapter.errors import RefusedAnswerError, ServerError, TransientServerError
 from fhiradapter.reasons import Reason
 
+Fill = Callable[[memoryview], int]  # puts bytes into a room, as many as fit; returns how many, 0 at their end
 PORTION = 1 << 20  # most decompressed bytes at once; a bomb grows a thousandfold
 PIECE = 1 << 12  # compressed bytes at once; what follows a gzip member is copied with each member
 EMPTY_MEMBERS = 16  # bgzip ends with one empty member; a million of them are an attack
@@ -39,6 +40,31 @@ def decoded(chunks: Iterable[bytes], *, encoding: str, most: int, what: str) -> 
         if size > most:
             raise too_large(what, most)
         yield chunk
+
+
+def poured(chunks: Iterator[bytes]) -> Fill:
+    """Return what fills rooms with the bytes of some chunks.
+
+    >>> room = bytearray(b"---")
+    >>> fill = poured(iter([b"ab", b"", b"cdef"]))
+    >>> [(fill(memoryview(room)), bytes(room)) for _ in range(4)]
+    [(2, b'ab-'), (3, b'cde'), (1, b'fde'), (0, b'fde')]
+    """
+    rest = memoryview(b"")
+
+    def fill(room: memoryview) -> int:
+        nonlocal rest
+        while not rest:
+            chunk = next(chunks, None)
+            if chunk is None:
+                return 0
+            rest = memoryview(chunk)
+        size = min(len(room), len(rest))
+        room[:size] = rest[:size]
+        rest = rest[size:]
+        return size
+
+    return fill
 
 
 def _gunzip(chunks: Iterable[bytes], what: str) -> Iterator[bytes]:

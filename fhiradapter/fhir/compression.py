@@ -26,17 +26,21 @@ def portions(path: Path) -> Iterator[Portion]:
 
     Raises OSError as `open` does.
     """
-    suffix = path.suffix.lower()
     with path.open("rb") as stream:
-        if suffix == ".gz":
-            source = _gzip(stream)
-        elif suffix in (".zst", ".zstd"):
-            source = _zstd(stream)
-        else:
-            source = (Portion(content, False) for content in iter(lambda: stream.read(PORTION), b""))
-        first = next(source, Portion(b"", False))
-        yield first
-        yield from source
+        yield from portions_of(stream, path.name)
+
+
+def portions_of(stream: IO[bytes], name: str) -> Iterator[Portion]:
+    """Yield the plain bytes of what is open, whose name says how it is compressed."""
+    name = name.lower()
+    if name.endswith(".gz"):
+        source = _gzip(stream)
+    elif name.endswith((".zst", ".zstd")):
+        source = _zstd(stream)
+    else:
+        source = (Portion(content, False) for content in iter(lambda: stream.read(PORTION), b""))
+    yield next(source, Portion(b"", False))
+    yield from source
 
 
 def _gzip(stream: IO[bytes]) -> Iterator[Portion]:

@@ -2,9 +2,10 @@
 
 import glob
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, NamedTuple
 
 from fhiradapter.errors import UsageError
@@ -20,6 +21,7 @@ FORMATS = (".ndjson", ".jsonl", ".json")
 # other file is read for what it holds, so that a form that cannot be read, such as XML, is said.
 PAPERS = ("readme", "license")
 TOOLS = (".md", ".csv", ".toml", ".py")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of more than a letter, which would be a drive
 PIECE = 16 << 20  # bytes; some twenty thousand resources, which take a core a tenth of a second
 
 
@@ -166,6 +168,11 @@ def _rest_of_line(stream: IO[bytes]) -> None:
         pass
 
 
+def is_url(path: str | Path) -> bool:
+    """Return True for what names a file system, such as s3a://bucket/folder or file:/folder."""
+    return URL.match(str(path)) is not None
+
+
 def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
     """Return the files below paths, folders and globs, each once, in the order of their names.
 
@@ -185,9 +192,10 @@ def list_files(paths: tuple[str | Path, ...]) -> list[Found]:
         else:
             matches = [Path(match) for match in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207 - given is absolute or not
             if not matches:
-                raise UsageError(f"{given}: there is no such file or folder")
+                hint = "; --engine spark reads other file systems" if is_url(given) else ""
+                raise UsageError(f"{given}: there is no such file or folder{hint}")
             for match in matches:
-                named = not match.is_dir() or _has_format(match)
+                named = not match.is_dir() or has_format(match)
                 for inner in [*([match] if named else ()), *_inputs(match)]:
                     found.setdefault(os.path.realpath(inner), Found(inner, inner.name))
     return _distinct(list(found.values()))
@@ -203,21 +211,26 @@ def _distinct(found: list[Found]) -> list[Found]:
 
 def _inputs(folder: Path) -> list[Path]:
     """Return what is to be read below a folder; nothing when it is none."""
-    return [path for path in sorted(folder.rglob("*")) if _is_input(path, below=folder)]
+    return [
+        path for path in sorted(folder.rglob("*")) if is_input(path.relative_to(folder), folder=path.is_dir())
+    ]
 
 
-def _is_input(path: Path, *, below: Path) -> bool:
-    """Return True for files to read in a folder, and for folders that are named like a file."""
+def is_input(path: PurePath, *, folder: bool) -> bool:
+    """Return True for files to read in a folder, and for folders that are named like a file.
+
+    `path` is seen from the folder that was asked for.
+    """
     # Hidden is what file managers, version control and half-done downloads leave, such as `._a.ndjson`.
-    if any(part.startswith(".") for part in path.relative_to(below).parts):
+    if any(part.startswith(".") for part in path.parts):
         return False
-    if path.is_dir() or _has_format(path):
-        return _has_format(path)
+    if folder or has_format(path):
+        return has_format(path)
     name = path.name.lower()
     return not name.startswith(PAPERS) and not name.endswith(TOOLS)
 
 
-def _has_format(path: Path) -> bool:
+def has_format(path: PurePath) -> bool:
     """Return True when a name ends like those of the known formats."""
     name = path.name.lower()
     for suffix in COMPRESSIONS:

@@ -15,6 +15,9 @@ from fhiradapter.fhir.fetching import Reply
 from fhiradapter.reasons import Reason
 
 DEEPEST = 500  # levels, as far as [limits] nesting goes; a resource deeper than the study's is refused later
+# Of a page, whose every object takes memory however small it is: 10,000 resources, the most that is asked for
+# at once, may have a hundred each. A larger page is asked for again in parts.
+MOST_OBJECTS = 1_000_000
 BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in strings JSON escapes them, so these stand between tokens
 # http://hl7.org/fhir/issue-type, R4 and R5; any other code of an OperationOutcome may be free text.
 CODES = frozenset(
@@ -211,6 +214,8 @@ def checked(reply: Reply, kind: str) -> bytes:
     if content.startswith(UTF16) or b"\x00" in content[:4]:
         refuse(Reason.INVALID_ENCODING, kind, reply.status)
     content = content.removeprefix(BOM)
+    if len(content) > MOST_OBJECTS and content.count(b"{") > MOST_OBJECTS:
+        refuse(Reason.BODY_TOO_LARGE, kind, reply.status)
     if content[:64].lstrip()[:1] not in {b"{", b"["}:
         refuse(Reason.NOT_JSON, kind, reply.status)
     if not content.isascii():

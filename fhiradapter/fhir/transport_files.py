@@ -45,6 +45,12 @@ class Download:
             )
         return self._answer.chunks()
 
+    def fill(self, room: memoryview) -> int:
+        """Put the next bytes of the file into a room, and return how many; 0 at its end. Else as `chunks`."""
+        if self._answer is None:
+            return len(list(self.chunks()))  # which says that there is none
+        return self._answer.fill(room)
+
 
 @contextmanager
 def download(

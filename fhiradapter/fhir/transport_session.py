@@ -1,5 +1,6 @@
 """Session: one request over pooled connections, its answer open or read to its end."""
 
+import http.client
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,16 @@ from urllib3.exceptions import HTTPError
 
 from fhiradapter.connection import Server
 from fhiradapter.errors import RefusedAnswerError, ServerError, SettingsError, TransientServerError
-from fhiradapter.fhir.bodies import damaged, decoded, truncated, whole
+from fhiradapter.fhir.bodies import (
+    PLAIN,
+    Fill,
+    damaged,
+    decoded,
+    poured,
+    too_large,
+    truncated,
+    whole,
+)
 from fhiradapter.fhir.fetching import Reply
 from fhiradapter.fhir.origins import origin_of
 from fhiradapter.fhir.secrets import Vault
@@ -39,6 +49,10 @@ class Answer:
     what: str
     most: int
     _response: requests.Response = field(repr=False)
+    _wired: http.client.HTTPResponse | None = field(default=None, repr=False)
+    """The same answer, below all that copies its bytes."""
+    _filled: int = 0
+    _poured: Fill | None = field(default=None, repr=False)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body decompressed; it is whole only when this ends without an error."""
@@ -52,6 +66,24 @@ class Answer:
             self.close()
         return Reply(self.status, self.headers, body, self.url)
 
+    def fill(self, room: memoryview) -> int:
+        """Put the next bytes of the body, decompressed, into a room, and return how many; 0 at its whole end.
+
+        An answer is read either so or by `chunks`. What is not compressed comes straight from the wire, as a
+        copy of each byte takes as long as many a check of it.
+        """
+        if self._poured is not None:
+            return self._poured(room)
+        if self._wired is None or self.encoding.strip().lower() not in PLAIN:
+            self._poured = poured(self.chunks())
+            return self._poured(room)
+        self._check_length()
+        size = self._read_into(self._wired, room)
+        self._filled += size
+        if self._filled > self.most:
+            raise too_large(self.what, self.most)
+        return size
+
     @property
     def encoding(self) -> str:
         """The compression that the server names."""
@@ -62,11 +94,14 @@ class Answer:
         self._response.close()
 
     def _wire(self) -> Iterator[bytes]:
+        self._check_length()
+        while chunk := self._next():
+            yield chunk
+
+    def _check_length(self) -> None:
         length = self.headers.get("Content-Length", "0").strip()
         if not (length.isascii() and length.isdigit()):  # http.client would read on until the connection ends
             raise damaged(self.what)
-        while chunk := self._next():
-            yield chunk
 
     def _next(self) -> bytes:
         try:
@@ -77,6 +112,20 @@ class Answer:
         except (HTTPError, OSError, ValueError):
             pass
         raise truncated(self.what)  # outside, so that no cause with a URL hangs on it
+
+    def _read_into(self, wired: http.client.HTTPResponse, room: memoryview) -> int:
+        size: int | None = None
+        try:
+            size = wired.readinto(room)
+        except ServerError:
+            raise
+        except (http.client.HTTPException, OSError, ValueError):
+            pass
+        if size is None or (not size and wired.length):
+            raise truncated(self.what)
+        if wired.isclosed():
+            self._response.raw.release_conn()
+        return size
 
 
 class _Adapter(HTTPAdapter):
@@ -141,7 +190,9 @@ class Session:
             failure = _failure(error, pace.what)
         if failure is not None:
             raise failure
-        return Answer(response.status_code, response.headers, url, pace.what, pace.most, response)
+        return Answer(
+            response.status_code, response.headers, url, pace.what, pace.most, response, pace.answer
+        )
 
     def close(self) -> None:
         """Close all idle connections."""

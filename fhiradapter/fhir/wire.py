@@ -35,6 +35,8 @@ class Pace:
     what: str
     least: int | None = None
     received: int = 0
+    answer: http.client.HTTPResponse | None = None
+    """The last answer that began under it."""
     _begun: float = field(init=False)
     _waited: float = 0.0
     _since: int = 0
@@ -117,6 +119,7 @@ class _Response(http.client.HTTPResponse):
         if pace is not None:
             raw: Any = self.fp.detach()
             self.fp = io.BufferedReader(_Measured(raw, sock, pace), BUFFER)
+            pace.answer = self
 
 
 class _Connection(HTTPConnection):

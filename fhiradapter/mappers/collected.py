@@ -45,13 +45,24 @@ class MappedBatch:
     """(member, panel): 'Observation/7' and the row_id of the panel that it belongs to."""
     deferred: list[Later]
 
-    def with_regular(self, regular: "MappedBatch") -> "MappedBatch":
+    def with_regular(self, regular: "list[MappedBatch]") -> "MappedBatch":
         """Return this batch with the regular resources of the same lines, all in the order of the lines."""
-        tables = dict(self.tables)
-        for table, batch in regular.tables.items():
-            tables[table] = in_order_of_lines([batch, tables[table]]) if table in tables else batch
-        receipts = in_order_of_lines([regular.receipts, self.receipts])
-        return MappedBatch(tables, receipts, self.members, self.deferred)
+        if not regular:
+            return self
+        tables: dict[str, list[pa.RecordBatch]] = {}
+        for one in (*regular, self):
+            for table, batch in one.tables.items():
+                tables.setdefault(table, []).append(batch)
+        receipts = in_order_of_lines([*(one.receipts for one in regular), self.receipts])
+        return MappedBatch(
+            {
+                table: in_order_of_lines(batches) if len(batches) > 1 else batches[0]
+                for table, batches in tables.items()
+            },
+            receipts,
+            self.members,
+            self.deferred,
+        )
 
 
 class Collected:

@@ -19,6 +19,7 @@ READING = "reading/1"  # the rule of issues about what is no resource to map
 
 
 SHARED_LENGTH = 1 << 13  # rows of a batch are fewer, mostly
+FEW = 1 << 8  # so many are made sooner than kept
 
 
 class Heads(NamedTuple):
@@ -64,7 +65,7 @@ def provenance(heads: Heads, source: str, run_id: str) -> list[pa.Array]:
 
 def constant(value: str | None, count: int) -> pa.Array:
     """Return a text column that says the same all the way; a slice of one that was made before."""
-    if count > SHARED_LENGTH:
+    if count < FEW or count > SHARED_LENGTH:
         return _repeated(value, count)
     return _shared(value).slice(0, count)
 

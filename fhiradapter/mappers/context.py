@@ -13,6 +13,7 @@ from fhiradapter.mappers.lookups import Lookups
 from fhiradapter.mappers.quantities import QuantityReader
 from fhiradapter.mappers.remembered import Remembered
 from fhiradapter.mappers.result_memory import ResultMemory
+from fhiradapter.mappers.templates import Templates
 
 
 def _first_reference(sent: list[Reference] | None) -> str:
@@ -71,6 +72,9 @@ class Context:
     subjects: dict[str | None, str] = field(default_factory=dict)
     encounters: dict[str | None, str] = field(default_factory=dict)
     """What references outside of Bundles were found to mean; see `within`."""
+    doses: Templates = field(default_factory=Templates)
+    persons: Templates = field(default_factory=Templates)
+    """Rows of administrations and of Patients, by the parts that decide on them."""
     final: bool = False
 
     def within(self, neighbours: Neighbours) -> "Context":

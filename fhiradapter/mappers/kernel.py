@@ -1,27 +1,36 @@
 """The mapping kernel: batches of resource bytes to Arrow record batches, issues and receipts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, get_args
 
 from fhiradapter.fhir.decoding import Refusal, decode, inspect
 from fhiradapter.fhir.elements import AnyResource, Resource
-from fhiradapter.fhir.results import ResultMeta, decode_results
+from fhiradapter.fhir.regular import DOSES, PERSONS, RESULTS, Forms, RegularMeta, decode_regular
 from fhiradapter.fhir.source import Batch
 from fhiradapter.garbage import without_collection
+from fhiradapter.mappers.candidates import RegularRows
 from fhiradapter.mappers.collected import Collected, Later, MappedBatch, mapped_receipts
 from fhiradapter.mappers.columns import Heads, provenance, record_batch
 from fhiradapter.mappers.context import Context, Neighbours
 from fhiradapter.mappers.outcome import NAMELESS, Deferred, Note, Unusable
 from fhiradapter.mappers.registry import MAPPERS
 from fhiradapter.mappers.regular import regular_results
+from fhiradapter.mappers.regular_doses import regular_doses
+from fhiradapter.mappers.regular_persons import regular_persons
 from fhiradapter.reasons import Reason
 
 MAPPERS_BY_CLASS = {kind: MAPPERS[kind.__name__] for kind in get_args(AnyResource)}
 FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 IMPLICIT_RULES = b'"implicitRules"'
-NO_META = ResultMeta()
+NO_META = RegularMeta()
+# Each maps the regular resources of one type.
+LANES: tuple[tuple[Forms, Callable[[Sequence[Any], Sequence[int], Context], RegularRows | None]], ...] = (
+    (RESULTS, regular_results),
+    (DOSES, regular_doses),
+    (PERSONS, regular_persons),
+)
 _version_id, _last_updated = attrgetter("version_id"), attrgetter("last_updated")
 
 
@@ -48,8 +57,8 @@ class Kernel:
         self._learn(batch, context)
         with without_collection():
             regular, rest = self._regular(batch, context)
-            if regular is not None and not rest and not batch.failures:
-                return regular
+            if len(regular) == 1 and not rest and not batch.failures:
+                return regular[0]
             ids, lines = batch.ids, batch.lines[:]
             for place in rest:
                 line, number = lines[place], batch.numbers[place]
@@ -57,33 +66,40 @@ class Kernel:
                     self._map_line(
                         line, number, ids.get(number) if ids else None, batch.hazardous, context, work
                     )
-            mapped = work.finish(self._run_id)
-            return mapped if regular is None else mapped.with_regular(regular)
+            return work.finish(self._run_id).with_regular(regular)
 
-    def _regular(self, batch: Batch, context: Context) -> tuple[MappedBatch | None, Sequence[int]]:
+    def _regular(self, batch: Batch, context: Context) -> tuple[list[MappedBatch], Sequence[int]]:
         """Map what is regular column by column; return it with the places of what is not."""
         everything = range(len(batch.lines))
         if batch.text is None or batch.hazardous:
-            return None, everything
-        resources = decode_results(batch.text, len(batch.lines))
+            return [], everything
+        resources = decode_regular(batch.text, len(batch.lines))
         if resources is None:
-            return None, everything
-        found = regular_results(resources, context)
-        if found is None:
-            return None, everything
-        rest: Sequence[int] = ()
-        lines: Sequence[int] = batch.numbers
-        if len(found.places) < len(everything):
-            taken = set(found.places)
+            return [], everything
+        kinds = set(map(type, resources))
+        found: list[RegularRows] = []
+        for forms, lane in LANES:
+            places = forms.places(resources, kinds)
+            rows = lane(resources, places, context) if places else None
+            if rows is not None:
+                found.append(rows)
+        if sum(len(rows.places) for rows in found) == len(everything):
+            rest: Sequence[int] = ()
+        else:
+            taken = {place for rows in found for place in rows.places}
             rest = [place for place in everything if place not in taken]
-            lines = [batch.numbers[place] for place in found.places]
-        versions, updated = _versions(found.metas)
-        heads = Heads(
-            "Observation", found.ids, found.ids, versions, updated, lines, batch.file, found.subjects
-        )
+        return [self._in_table(rows, batch, context) for rows in found], rest
+
+    def _in_table(self, rows: RegularRows, batch: Batch, context: Context) -> MappedBatch:
+        """Return regular rows with what they share with their resources."""
+        lines: Sequence[int] = batch.numbers
+        if len(rows.places) < len(lines):
+            lines = [batch.numbers[place] for place in rows.places]
+        versions, updated = _versions(rows.metas)
+        heads = Heads(rows.kind, rows.ids, rows.ids, versions, updated, lines, batch.file, rows.subjects)
         shared = provenance(heads, context.source, self._run_id)
-        tables = {"measurements": record_batch("measurements", found.columns, shared)}
-        return MappedBatch(tables, mapped_receipts(shared), [], []), rest
+        tables = {rows.table: record_batch(rows.table, rows.columns, shared)}
+        return MappedBatch(tables, mapped_receipts(shared), [], [])
 
     def map_deferred(self, later: list[Later]) -> MappedBatch:
         """Map resources that had to wait."""

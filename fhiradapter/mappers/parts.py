@@ -37,8 +37,8 @@ class Part:
         mapped = self.mapped
         changed = replace(
             mapped,
-            tables={table: _moved(batch, lines) for table, batch in mapped.tables.items()},
-            receipts=_moved(mapped.receipts, lines),
+            tables={table: moved_batch(batch, lines) for table, batch in mapped.tables.items()},
+            receipts=moved_batch(mapped.receipts, lines),
             deferred=[one._replace(line=one.line + lines) for one in mapped.deferred],
         )
         return replace(self, mapped=changed)
@@ -46,9 +46,9 @@ class Part:
     def packed(self) -> bytes:
         """Return it as bytes."""
         mapped = self.mapped
-        tables = {table: _packed(batch) for table, batch in mapped.tables.items()}
+        tables = {table: packed_batch(batch) for table, batch in mapped.tables.items()}
         rest = replace(self, mapped=MappedBatch({}, None, mapped.members, mapped.deferred))
-        return pickle.dumps((rest, tables, _packed(mapped.receipts)), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((rest, tables, packed_batch(mapped.receipts)), pickle.HIGHEST_PROTOCOL)
 
     @staticmethod
     def unpacked(content: bytes | bytearray) -> "Part":
@@ -56,8 +56,8 @@ class Part:
         part, tables, receipts = pickle.loads(content)  # noqa: S301 - from a process that this one started
         mapped = replace(
             part.mapped,
-            tables={table: _unpacked(packed, SCHEMAS[table]) for table, packed in tables.items()},
-            receipts=_unpacked(receipts, RECEIPTS),
+            tables={table: unpacked_batch(packed, SCHEMAS[table]) for table, packed in tables.items()},
+            receipts=unpacked_batch(receipts, RECEIPTS),
         )
         found: Part = replace(part, mapped=mapped)
         return found
@@ -115,22 +115,21 @@ def _is_placed(mapped: MappedBatch) -> bool:
     return any(batch.column("resource_id").null_count for batch in batches)
 
 
-def _moved(batch: pa.RecordBatch, lines: int) -> pa.RecordBatch:
+def moved_batch(batch: pa.RecordBatch, lines: int) -> pa.RecordBatch:
+    """Return a batch for a text that begins so many lines later."""
     index = batch.schema.get_field_index(LINE)
     changed = pc.add(batch.column(index), pa.scalar(lines, pa.int32()))
     return batch.set_column(index, batch.schema.field(index), changed)
 
 
-def _packed(batch: pa.RecordBatch) -> tuple[int, dict[str, Any], bytes]:
+def packed_batch(batch: pa.RecordBatch) -> tuple[int, dict[str, Any], bytes]:
+    """Return a batch as bytes, and apart from them the columns that say the same all the way."""
     constants: dict[str, Any] = {}
     for field_, column in zip(batch.schema, batch.columns, strict=True):
         if _is_constant(column):
             constants[field_.name] = column[0].as_py() if field_.type == pa.string() else None
     rest = batch.select([name for name in batch.schema.names if name not in constants])
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rest.schema) as writer:
-        writer.write_batch(rest)
-    return batch.num_rows, constants, sink.getvalue().to_pybytes()
+    return batch.num_rows, constants, rest.serialize().to_pybytes()
 
 
 def _is_constant(column: pa.Array) -> bool:
@@ -148,10 +147,11 @@ def _is_constant(column: pa.Array) -> bool:
     return pc.all(pc.equal(column, first)).as_py() is True
 
 
-def _unpacked(packed: tuple[int, dict[str, Any], bytes], schema: pa.Schema) -> pa.RecordBatch:
+def unpacked_batch(packed: tuple[int, dict[str, Any], bytes], schema: pa.Schema) -> pa.RecordBatch:
+    """Return the batch that was packed."""
     rows, constants, content = packed
-    with pa.ipc.open_stream(content) as reader:
-        rest = reader.read_next_batch()
+    sent = pa.schema([field_ for field_ in schema if field_.name not in constants])
+    rest = pa.ipc.read_record_batch(pa.py_buffer(content), sent)
     columns = []
     for field_ in schema:
         if field_.name not in constants:

@@ -1,5 +1,6 @@
 """Patient: one subject."""
 
+from fhiradapter.fhir.datatypes import Identifier
 from fhiradapter.fhir.dates import Moment
 from fhiradapter.fhir.elements import Patient
 from fhiradapter.fhir.references import identifier_key
@@ -31,19 +32,18 @@ def map_patient(patient: Patient, context: Context) -> Mapped:
         deceased = True
         if patient.deceased_boolean is False:
             notes.append(Note(Reason.SEVERAL_VALUES, "Patient.deceased[x]"))
-    if _is_before(died, born):
+    if is_before(died, born):
         notes.append(Note(Reason.BEFORE_BIRTH, DEATH))
     replaced_by = _replaced_by(patient, context, notes)
     if patient.active is False and replaced_by is None:
         notes.append(Note(Reason.INACTIVE_RECORD, "Patient.active"))
-    keys = [key for identifier in patient.identifier or () if (key := identifier_key(identifier))]
     subject = context.subject_prefix + patient.id
     values = {
         "sex": gender,
         **columns("birth", born),
         "deceased": deceased,
         **columns("death", died),
-        "identifiers": " ".join(keys) or None,
+        "identifiers": " ".join(identifier_keys(patient.identifier)) or None,
         "replaced_by": replaced_by,
     }
     return Mapped(subject, [row("subjects", **values)], notes)
@@ -51,13 +51,24 @@ def map_patient(patient: Patient, context: Context) -> Mapped:
 
 def learn_patient(patient: Patient, context: Context) -> None:
     """Remember a Patient's identifiers for references that name nothing else."""
-    for identifier in patient.identifier or ():
+    if patient.id:
+        learn_identifiers(patient.identifier, patient.id, context)
+
+
+def learn_identifiers(identifiers: list[Identifier] | None, patient: str, context: Context) -> None:
+    """Remember the identifiers that a Patient goes by; an old one may have become somebody else's."""
+    for identifier in identifiers or ():
         key = identifier_key(identifier)
-        if key and patient.id and identifier.use != "old":
-            context.lookups.add_identifier(key, patient.id)
+        if key and identifier.use != "old":
+            context.lookups.add_identifier(key, patient)
 
 
-def _is_before(death: Moment, birth: Moment) -> bool:
+def identifier_keys(identifiers: list[Identifier] | None) -> list[str]:
+    """Return 'system|value' of identifiers, without those that have no value."""
+    return [key for identifier in identifiers or () if (key := identifier_key(identifier))]
+
+
+def is_before(death: Moment, birth: Moment) -> bool:
     """Return True when no moment that fits the death could be at or after the birth.
 
     Two days are compared as days: a birth date has no zone, and a time of death may be east of ours.

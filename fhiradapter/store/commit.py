@@ -143,16 +143,16 @@ class Commit:
         self.shown += [key_of(arrivals[number]) for number in seen]
         self._done["changed"] += len(seen)
         mapped = part.those(*MAPPED)
+        rows = MappedRows()
         if mapped:
             rows = self._mapping.map(
                 Line(arrivals[number].source, *place, arrivals[number].content)
                 for number in mapped
                 if (place := part.places[number]) is not None
             )
-            changes = changes_of(self.database, part, mapped, rows.fates)
+        changes = changes_of(part, mapped, rows.fates)
+        if mapped:
             self._place(part, mapped, rows, changes)
-        else:
-            changes = decided.slice(0, 0)
         if mapped or history.num_rows or seen:
             keep(self.database, changes, history, decided.take(pa.array(seen, pa.int32())), self.number)
 

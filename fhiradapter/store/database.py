@@ -16,16 +16,17 @@ STORAGE_VERSION = (
     "v1.4.0"  # of the oldest DuckDB that fhiradapter runs with, so that any of them reads the file
 )
 MEMORY = "256MB"
-SETTINGS = (
-    "SET TimeZone = 'UTC'",
-    "SET autoinstall_known_extensions = false",  # hospitals' networks are closed
-    "SET autoload_known_extensions = false",
-    f"SET memory_limit = '{MEMORY}'",
-    "SET preserve_insertion_order = false",
-    "SET threads = 2",
+SETTINGS = {
+    "storage_compatibility_version": STORAGE_VERSION,
+    # Hospitals' networks are closed.
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "memory_limit": MEMORY,
+    "preserve_insertion_order": "false",
+    "threads": "2",
     # Rows are written for good once per run; doing so in between costs a fifth of the time.
-    "SET wal_autocheckpoint = '256MB'",
-)
+    "wal_autocheckpoint": "256MB",
+}
 
 
 @contextmanager
@@ -53,17 +54,14 @@ class Database:
         Raises FhirAdapterError when another version of fhiradapter made it, or it is none.
         """
         self._disk = disk
+        self._facts: dict[str, str] | None = None  # nobody else writes while this one is open
         try:
-            self._connection = duckdb.connect(
-                path, read_only=read_only, config={"storage_compatibility_version": STORAGE_VERSION}
-            )
+            config = SETTINGS if waiting is None else {**SETTINGS, "temp_directory": str(waiting)}
+            self._connection = duckdb.connect(path, read_only=read_only, config=config)
         except duckdb.Error as error:
             raise FhirAdapterError(f"{path.name}: cannot be opened ({type(error).__name__})") from error
         try:
-            for setting in SETTINGS:
-                self._connection.execute(setting)
-            if waiting is not None:
-                self._connection.execute("SET temp_directory = ?", [str(waiting)])
+            self._connection.execute("SET TimeZone = 'UTC'")
             self._check(path, read_only=read_only)
         except BaseException:
             self.close()
@@ -125,14 +123,18 @@ class Database:
 
     def meta(self, name: str) -> str | None:
         """Return a fact about the store."""
-        value: str | None = self.value("SELECT value FROM base.meta WHERE name = ?", [name])
-        return value
+        if self._facts is None:
+            self._facts = dict(self.rows("SELECT name, value FROM base.meta"))
+        return self._facts.get(name)
 
     def set_meta(self, name: str, value: str) -> None:
         """Remember a fact about the store."""
-        if self.meta(name) != value:
-            self.execute("DELETE FROM base.meta WHERE name = ?", [name])
+        known = self.meta(name)
+        if known is None:
             self.execute("INSERT INTO base.meta VALUES (?, ?)", [name, value])
+        elif known != value:
+            self.execute("UPDATE base.meta SET value = ? WHERE name = ?", [value, name])
+        self._facts = {**(self._facts or {}), name: value}
 
     def _check(self, path: Path, *, read_only: bool) -> None:
         try:
@@ -153,6 +155,7 @@ class Database:
                     self._connection.execute(statement)
 
     def _roll_back(self) -> None:
+        self._facts = None
         # When the commit itself failed the transaction is gone already.
         with suppress(duckdb.Error):
             self._connection.execute("ROLLBACK")

@@ -1,4 +1,4 @@
-"""A cohort directory: one Parquet file per table, and `run.json` beside it."""
+"""A cohort directory: one Parquet file per table, or a folder of them, and `run.json` beside it."""
 
 from pathlib import Path
 
@@ -21,12 +21,15 @@ def read_cohort(folder: Path) -> Cohort:
     tables = {}
     for table, schema in SCHEMAS.items():
         path = place / f"{table}.parquet"
-        if not path.is_file():
+        if not path.exists():
             raise UsageError(f"{folder}: is not a cohort directory: {table}.parquet is missing")
+        if (path / "_delta_log").is_dir():
+            raise UsageError(f"{path}: is a Delta table; map with --format parquet to analyse here")
         try:
-            found = pq.read_table(path)
+            # The folders of Spark's buckets name a column that no row has.
+            found = pq.read_table(path, partitioning="hive" if path.is_dir() else None)
             tables[table] = found.select(schema.names).cast(schema)
-        except (pa.ArrowInvalid, KeyError) as error:
+        except (pa.ArrowInvalid, KeyError, ValueError) as error:
             raise UsageError(f"{path}: was not written by this version of fhiradapter; map again") from error
     return Cohort(tables, read_accounting(place.parent / "run.json"))
 

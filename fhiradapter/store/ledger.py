@@ -1,8 +1,7 @@
 """The ledger: runs, their units, watermarks and accounts, as they stand in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -23,12 +22,7 @@ UNITS = pa.schema(
         ("status", pa.int32()),
         ("received", pa.int64()),
         ("patients", pa.list_(pa.string())),
-    ]
-)
-MARKS = pa.schema(
-    [
-        *((name, pa.string()) for name in ("source", "type", "shard", "until")),
-        ("patients", pa.list_(pa.string())),
+        ("watermark", pa.string()),
     ]
 )
 STOPPED = "STOPPED"  # the run was stopped before the unit's turn came
@@ -41,9 +35,11 @@ WHERE u.state = 'done' AND f.source = u.source AND f.type = u.type AND (f.name =
     AND f.since IS NOT NULL AND f.until IS NOT NULL
     AND coalesce(u.since, f.since) <= f.since AND coalesce(u.until, f.until) >= f.until))"""
 # What the server does not have is not missed. Every other type that was excluded is.
-MISSED = """
-SELECT count(*) FROM base.units WHERE run_id = ?
-AND (state = 'failed' OR (state = 'excluded' AND reason IS DISTINCT FROM 'NOT_OFFERED'))"""
+OUTCOME = """
+SELECT count(*) FILTER (state = 'planned'),
+    count(*) FILTER (state = 'failed' OR (state = 'excluded' AND reason IS DISTINCT FROM 'NOT_OFFERED'))
+FROM base.units WHERE run_id = ?"""
+ANY_FAILURE = "SELECT 1 FROM base.failures LIMIT 1"
 # A run asks again for all that was not read: what failed before and not again was made good, also where it
 # was asked for in other portions.
 MADE_GOOD = """
@@ -55,11 +51,12 @@ SELECT u.source, u.type, u.name, u.feed, u.shard, u.patients, u.since, u.until, 
 FROM records u LEFT JOIN base.failures f ON f.source = u.source AND f.type = u.type AND f.name = u.name
 WHERE u.state = 'failed'"""
 RUNS = """
-SELECT r.run_id, epoch_us(started_at), epoch_us(ended_at), kind, outcome, new, changed, removed,
-    count(u.name), count(u.name) FILTER (state = 'done'), count(u.name) FILTER (state = 'failed'),
-    count(u.name) FILTER (state = 'excluded')
-FROM base.runs r LEFT JOIN base.units u ON u.run_id = r.run_id"""
+SELECT run_id, epoch_us(started_at), epoch_us(ended_at), kind, outcome, new, changed, removed
+FROM base.runs"""
+STATES = "SELECT run_id, state, count(*) FROM base.units WHERE run_id IN ({}) GROUP BY ALL"
 OF_UNIT = "f.source = u.source AND f.type = u.type AND f.name = u.name"
+
+UnitKey = tuple[str, str, str]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -79,46 +76,53 @@ class Run(msgspec.Struct, frozen=True):
     excluded: int
 
 
-def begin(database: Database, run_id: str, started: datetime, kind: str) -> None:
-    """Write down that a run began."""
+def begin(database: Database, run_id: str, started: datetime, kind: str) -> set[UnitKey]:
+    """Write down that a run began, and return its units: some when it was begun before."""
     database.execute("DELETE FROM base.runs WHERE run_id = ?", [run_id])
     database.execute(
         "INSERT INTO base.runs VALUES (?, ?, NULL, ?, 'running', 0, 0, 0)", [run_id, started, kind]
     )
+    return set(database.rows("SELECT source, type, name FROM base.units WHERE run_id = ?", [run_id]))
 
 
 def plan(database: Database, run_id: str, records: Sequence[UnitRecord]) -> None:
-    """Write down units before anything is asked for them; one that is known already stays as it is."""
+    """Write down units of which the run has none yet, before anything is asked for them."""
     with database.given(records=_table(records)):
-        database.execute(
-            f"INSERT INTO base.units SELECT $1, {COLUMNS} FROM records u ANTI JOIN"
-            f" (FROM base.units WHERE run_id = $1) f ON {OF_UNIT}",
-            [run_id],
-        )
-
-
-def settle_units(database: Database, run_id: str, records: Sequence[UnitRecord]) -> None:
-    """Write down what came of units, where it leaves their watermarks, and what has to be tried again."""
-    with database.given(records=_table(records)):
-        database.execute(
-            f"DELETE FROM base.units f USING records u WHERE f.run_id = ? AND {OF_UNIT}", [run_id]
-        )
         database.execute(f"INSERT INTO base.units SELECT ?, {COLUMNS} FROM records", [run_id])
-        if database.value("SELECT 1 FROM base.failures LIMIT 1"):
+
+
+def settle_units(
+    database: Database, run_id: str, records: Sequence[UnitRecord], known: Collection[UnitKey]
+) -> None:
+    """Write down what came of units, where it leaves their watermarks, and what has to be tried again.
+
+    `known` are those of the run that were written down before.
+    """
+    # Where several say up to when a shard was read, the last one does.
+    marking = {(one.source, one.type, one.shard): one for one in records if one.watermark is not None}
+    marks = [marking.get((one.source, one.type, one.shard)) is one for one in records]
+    with database.given(records=_table(records).append_column("marks", pa.array(marks, pa.bool_()))):
+        if any(unit_key(one) in known for one in records):
+            database.execute(
+                f"DELETE FROM base.units f USING records u WHERE f.run_id = ? AND {OF_UNIT}", [run_id]
+            )
+        database.execute(f"INSERT INTO base.units SELECT ?, {COLUMNS} FROM records", [run_id])
+        if database.value(ANY_FAILURE):
             database.execute(COVERED)
-        failing = database.table(FAILING, [run_id])
-        if failing.num_rows:
+        if any(one.state == FAILED for one in records):
+            failing = database.table(FAILING, [run_id])
             with database.given(failing=failing):
                 database.execute(f"DELETE FROM base.failures f USING failing u WHERE {OF_UNIT}")
                 database.execute("INSERT INTO base.failures FROM failing")
-    marks = {(one.source, one.type, one.shard): one for one in records if one.watermark is not None}
-    if marks:
-        with database.given(marks=pa.Table.from_pylist([_mark(one) for one in marks.values()], schema=MARKS)):
+        if marking:
             database.execute(
-                "DELETE FROM base.watermarks f USING marks u"
-                " WHERE f.source = u.source AND f.type = u.type AND f.shard = u.shard"
+                "DELETE FROM base.watermarks f USING records u"
+                " WHERE u.marks AND f.source = u.source AND f.type = u.type AND f.shard = u.shard"
             )
-            database.execute("INSERT INTO base.watermarks FROM marks")
+            database.execute(
+                "INSERT INTO base.watermarks SELECT source, type, shard, watermark, patients FROM records"
+                " WHERE marks"
+            )
     for one in records:
         for code in one.warnings:
             database.execute(
@@ -145,9 +149,7 @@ def end(database: Database, run_id: str, ended: datetime, *, stopped: bool) -> s
     Partial is a run with failed units, or with a type that the server offers and did not let be read. Units
     that were not reached fail when the run was `stopped`. Raises AccountingError otherwise.
     """
-    open_ones = int(
-        database.value("SELECT count(*) FROM base.units WHERE run_id = ? AND state = 'planned'", [run_id])
-    )
+    open_ones, missed = database.rows(OUTCOME, [run_id])[0]
     if open_ones and not stopped:
         raise AccountingError(f"{run_id}: {open_ones} planned units are neither done nor failed nor excluded")
     if open_ones:
@@ -155,14 +157,18 @@ def end(database: Database, run_id: str, ended: datetime, *, stopped: bool) -> s
             "UPDATE base.units SET state = 'failed', reason = ? WHERE run_id = ? AND state = 'planned'",
             [STOPPED, run_id],
         )
-    missed = database.value(MISSED, [run_id])
     outcome = "partial" if missed or stopped else "complete"
-    if not stopped:
+    if not stopped and database.value(ANY_FAILURE):
         database.execute(MADE_GOOD, [run_id])
     database.execute(
         "UPDATE base.runs SET ended_at = ?, outcome = ? WHERE run_id = ?", [ended, outcome, run_id]
     )
     return outcome
+
+
+def unit_key(record: UnitRecord) -> UnitKey:
+    """Return what tells the units of a run apart."""
+    return (record.source, record.type, record.name)
 
 
 def unit_record(unit: Unit, **known: object) -> UnitRecord:
@@ -191,14 +197,12 @@ def failed_units(database: Database) -> list[Unit]:
 
 def runs(database: Database, count: int) -> list[Run]:
     """Return the last runs, the newest first."""
-    return [
-        _run(row) for row in database.rows(f"{RUNS} GROUP BY ALL ORDER BY 2 DESC, 1 DESC LIMIT ?", [count])
-    ]
+    return _runs(database, f"{RUNS} ORDER BY 2 DESC, 1 DESC LIMIT ?", count)
 
 
 def run(database: Database, run_id: str) -> Run:
     """Return one run; by a clock that was set back it need not be the newest."""
-    return _run(database.rows(f"{RUNS} WHERE r.run_id = ? GROUP BY ALL", [run_id])[0])
+    return _runs(database, f"{RUNS} WHERE run_id = ?", run_id)[0]
 
 
 def received(database: Database, run_id: str) -> Mapping[str, dict[str, dict[str, int]]]:
@@ -213,18 +217,24 @@ def received(database: Database, run_id: str) -> Mapping[str, dict[str, dict[str
     return found
 
 
-def _mark(one: UnitRecord) -> dict[str, object]:
-    return {
-        "source": one.source,
-        "type": one.type,
-        "shard": one.shard,
-        "until": one.watermark,
-        "patients": list(one.patients),
-    }
-
-
-def _run(row: Sequence[Any]) -> Run:
-    return Run(row[0], moment(row[1]), moment(row[2]) if row[2] is not None else None, *row[3:])
+def _runs(database: Database, query: str, *parameters: object) -> list[Run]:
+    found = database.rows(query, parameters)
+    if not found:
+        return []
+    counts: dict[str, dict[str, int]] = {row[0]: {} for row in found}
+    for run_id, state, count in database.rows(STATES.format(", ".join("?" * len(counts))), list(counts)):
+        counts[run_id][state] = count
+    return [
+        Run(
+            row[0],
+            moment(row[1]),
+            moment(row[2]) if row[2] is not None else None,
+            *row[3:],
+            sum(counts[row[0]].values()),
+            *(counts[row[0]].get(state, 0) for state in (DONE, FAILED, EXCLUDED)),
+        )
+        for row in found
+    ]
 
 
 def _table(records: Sequence[UnitRecord]) -> pa.Table:

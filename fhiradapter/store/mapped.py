@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from fhiradapter.store.mapping import Mapped, Mapper, StoredTexts
 from fhiradapter.store.rows import key_table
 
 LINES_AT_ONCE = 1_000  # about a megabyte, which a core's cache holds
+FIRST_LINES = 50  # from these the kernel learns what it then maps column by column
 
 Location = tuple[str, int]
 """A raw file and a line of it."""
@@ -96,8 +97,9 @@ def _batches(lines: Iterable[Line]) -> Iterator[Batch]:
     """Yield resources in batches of one file each."""
     for file, group in groupby(lines, key=lambda line: line.file):
         whole = list(group)
-        for start in range(0, len(whole), LINES_AT_ONCE):
-            part = whole[start : start + LINES_AT_ONCE]
+        first = min(FIRST_LINES, len(whole))
+        for start, end in pairwise([0, *range(first, len(whole), LINES_AT_ONCE), len(whole)]):
+            part = whole[start:end]
             contents = [line.content for line in part]
             text = b"\n".join(contents)
             numbers = [line.line for line in part]

@@ -4,35 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from fhiradapter.reasons import QUARANTINED
 from fhiradapter.store.arrivals import Arrival
 from fhiradapter.store.database import Database
 from fhiradapter.store.mapped import Location
-from fhiradapter.store.rows import BESIDE, NO_PLACES, take_out, take_out_places
+from fhiradapter.store.resources import is_read, rows_before
+from fhiradapter.store.rows import BESIDE, KEYED, NO_PLACES, take_out, take_out_places
 
-CHANGES = """
-SELECT d.*, p.file AS new_file, p.line AS new_line, f.disposition AS new_fate, f.reason AS new_reason
-FROM decided d JOIN placed p ON p.seq = d.seq
-    LEFT JOIN fates f ON f.source = d.source AND f.source_file = p.file AND f.source_line = p.line
-ORDER BY d.seq"""
-
-# The rows of a resource give way to those of a version that can be read; else only the issues of a version
-# that could not be read either do.
-WHOLE = """
-SELECT source, resource_type, resource_id FROM changes
-WHERE decision IN ('newer', 'differs', 'again') AND new_fate <> 'quarantined'"""
-PARTS = """
-SELECT source, old_file AS file, old_line AS line FROM changes
-WHERE decision IN ('newer', 'differs', 'again') AND new_fate = 'quarantined' AND fate = 'quarantined'
-UNION ALL
-SELECT source, shown_file, shown_line FROM changes
-WHERE decision = 'readable' AND new_fate <> 'quarantined' AND shown_file IS NOT NULL"""
-READABLE = """
-SELECT source, resource_type, resource_id FROM changes
-WHERE decision = 'readable' AND new_fate <> 'quarantined'"""
-USELESS = """
-SELECT new_file AS file, new_line AS line FROM changes
-WHERE decision = 'readable' AND new_fate = 'quarantined'"""
+REPLACING = pa.array(["newer", "differs", "again"])  # decisions by which a version gives way to another
 TEXTS = """
 INSERT INTO base.lookups
 SELECT c.source, c.resource_type, c.resource_id, t.text FROM changes c JOIN texts t ON t.seq = c.seq
@@ -70,26 +51,42 @@ class Round:
         return table
 
 
-def changes_of(database: Database, part: Round, mapped: Sequence[int], fates: pa.Table) -> pa.Table:
+def changes_of(part: Round, mapped: Sequence[int], fates: pa.Table) -> pa.Table:
     """Return the arrivals that were mapped, with what the store had before and what became of them now."""
-    placed = part.placed(mapped, ("file", "line"))
-    with database.given(decided=part.decided, placed=placed, fates=fates):
-        return database.table(CHANGES)
+    places = (fates.column(name).to_pylist() for name in ("source_file", "source_line"))
+    rows = {place: row for row, place in enumerate(zip(*places, strict=True))}
+    found = fates.take(pa.array([rows.get(part.places[number]) for number in mapped], pa.int64()))
+    placed = part.placed(mapped, ("new_file", "new_line"))
+    changes = part.decided.take(pa.array(mapped, pa.int32()))
+    for name, column in (
+        *((name, placed.column(name)) for name in ("new_file", "new_line")),
+        ("new_fate", found.column("disposition")),
+        ("new_reason", found.column("reason")),
+    ):
+        changes = changes.append_column(name, column)
+    return changes
 
 
 def make_room(database: Database, changes: pa.Table) -> pa.Table:
-    """Take out the rows that give way; return the lines whose new rows are of no use."""
-    decisions = set(changes.column("decision").to_pylist())
-    if decisions <= {"new", "returned"}:
+    """Take out the rows that give way; return the lines whose new rows are of no use.
+
+    The rows of a resource give way to those of a version that can be read; else only the issues of a version
+    that could not be read either do.
+    """
+    decisions = changes.column("decision")
+    latest, readable = pc.is_in(decisions, REPLACING), pc.equal(decisions, "readable")
+    if not pc.any(pc.or_(latest, readable)).as_py():
         return NO_PLACES
-    with database.given(changes=changes):
-        whole, parts, readable, useless = (
-            database.table(query) for query in (WHOLE, PARTS, READABLE, USELESS)
-        )
-    take_out(database, whole)
-    take_out_places(database, parts)
-    take_out(database, readable, tables=BESIDE)
-    return useless
+    read, unread = is_read(changes), pc.equal(changes.column("new_fate"), QUARANTINED)
+    whole = changes.filter(pc.and_(latest, read))
+    take_out(database, whole.select(KEYED))
+    before = changes.filter(pc.and_(latest, pc.and_(unread, pc.equal(changes.column("fate"), QUARANTINED))))
+    take_out_places(database, _places(before, before, "old_"))
+    shown = changes.filter(pc.and_(readable, read))
+    if shown.num_rows:
+        take_out_places(database, _places(shown, rows_before(database, shown), "shown_"))
+        take_out(database, shown.select(KEYED), tables=BESIDE)
+    return _places(None, changes.filter(pc.and_(readable, unread)), "new_")
 
 
 def keep_texts(
@@ -101,3 +98,12 @@ def keep_texts(
         texts = pa.table({"seq": pa.array(numbers, pa.int32()), "text": contents})
         with database.given(changes=changes, texts=texts):
             database.execute(TEXTS)
+
+
+def _places(sources: pa.Table | None, rows: pa.Table, prefix: str) -> pa.Table:
+    """Return (file, line) of rows that have them, with the source where it is asked for."""
+    places = {name: rows.column(f"{prefix}{name}") for name in ("file", "line")}
+    if sources is not None:
+        places = {"source": sources.column("source"), **places}
+    found = pa.table(places)
+    return found.filter(pc.is_valid(found.column("file")))

@@ -23,12 +23,22 @@ def take_out(database: Database, keys: pa.Table, *, tables: Sequence[str] = (*SC
     """Take out the rows of resources, and what is known of their references."""
     if not keys.num_rows:
         return
+    kinds = keys.column("resource_type").unique().to_pylist()
     with database.given(gone=keys):
-        for table in tables:
+        for table in _holding(database, kinds, tables):
             database.execute(
                 f"DELETE FROM base.{table} t USING gone g WHERE t.resource_id = g.resource_id"
                 " AND t.resource_type = g.resource_type AND t.source = g.source"
             )
+
+
+def _holding(database: Database, kinds: list[str], tables: Sequence[str]) -> list[str]:
+    """Return the tables with rows of some types: to ask that of all costs as much as one deletion in vain."""
+    of_kinds = " UNION ALL ".join(
+        f"(SELECT '{table}' FROM base.{table} WHERE list_contains($1, resource_type) LIMIT 1)"
+        for table in tables
+    )
+    return [table for (table,) in database.rows(of_kinds, [kinds])]
 
 
 def take_out_places(database: Database, places: pa.Table) -> None:
@@ -51,5 +61,6 @@ def put_in(database: Database, tables: Mapping[str, Sequence[pa.RecordBatch]], w
         query = f"INSERT INTO base.{table} SELECT {columns}, {mapped}, NULL FROM arrived a"
         if without.num_rows:
             query += " ANTI JOIN without w ON a.source_file = w.file AND a.source_line = w.line"
-        with database.given(arrived=pa.Table.from_batches(batches), without=without):
+        given = {"arrived": pa.Table.from_batches(batches), **({"without": without} if len(without) else {})}
+        with database.given(**given):
             database.execute(query)

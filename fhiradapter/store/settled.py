@@ -1,7 +1,7 @@
 """Settlement in a store: what several resources say together, applied to the rows that it changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ from fhiradapter.store.database import Database
 
 OF_SUBJECTS = tuple(table for table in SCHEMAS if table != "subjects")
 STATES = {"hidden": Reason.HIDDEN, "access_lost": Reason.ACCESS_LOST}
+SETTLED = "settled"  # the last commit that was settled
+CHANGED = "settlement"  # what settlement made of rows that the mapping did not
+SUBJECTS, ASIDE, PANELS, DOSES = "subjects", "aside", "panels", "doses"
 
 
 def settle(database: Database, run_id: str, sources: Sequence[str]) -> None:
@@ -33,47 +36,31 @@ def settle(database: Database, run_id: str, sources: Sequence[str]) -> None:
     if len(sources) > 1:
         persons, aside = _across_sources(database, list(sources), merged, issues)
         merged |= persons
-    settled = _settled_before(database)
-    if merged or settled.subjects:
+    before = _changed_before(database)
+    members = database.value("SELECT 1 FROM base.members LIMIT 1")
+    if merged or SUBJECTS in before:
         _translate(database, merged)
-    if aside or settled.aside:
+    if aside or ASIDE in before:
         _set_aside(database, aside)
-    if settled.members or settled.parents:
+    if members or PANELS in before:
         _panels(database)
-    _doses(database, issues, changed=bool(settled.doses))
+    doses = _doses(database, issues, changed=DOSES in before)
     _early(database, issues)
     _orphans(database, issues)
     _missing_encounters(database, issues)
     _versions(database, issues)
     _unread_types(database, issues)
     _write(database, issues)
+    now = {SUBJECTS: merged, ASIDE: aside, PANELS: members, DOSES: doses}
+    database.set_meta(CHANGED, " ".join(kind for kind, found in now.items() if found))
 
 
-class _Settled(NamedTuple):
-    """In how many rows settlement has changed something, and how many members panels have."""
-
-    subjects: int
-    aside: int
-    parents: int
-    doses: int
-    members: int
-
-
-def _settled_before(database: Database) -> _Settled:
-    """Count what was changed in earlier runs: one statement, where each of its parts would cost as much."""
-
-    def differing(columns: Sequence[tuple[str, str]]) -> str:
-        return " + ".join(
-            f"(SELECT count(*) FROM base.{table} WHERE {column} IS DISTINCT FROM mapped_{column})"
-            for table, column in columns
-        )
-
-    people = [("subjects", "replaced_by"), *((table, "subject_id") for table in OF_SUBJECTS)]
-    aside = " + ".join(f"(SELECT count(set_aside) FROM base.{table})" for table in SCHEMAS)
-    parents, doses = differing([("measurements", "parent_id")]), differing([("exposures", "dose_cells")])
-    counts = f"{differing(people)}, {aside}, {parents}, {doses}, (SELECT count(*) FROM base.members)"
-    [row] = database.rows(f"SELECT {counts}")
-    return _Settled(*row)
+def _changed_before(database: Database) -> set[str]:
+    """Return what the last settlement made of rows; rows come as they were mapped, so no other can be."""
+    changed = database.meta(CHANGED)
+    if changed is None:
+        return {SUBJECTS, ASIDE, PANELS, DOSES} if database.meta(SETTLED) else set()
+    return set(changed.split())
 
 
 def _merges(database: Database, issues: IssueRows) -> dict[str, str]:
@@ -159,16 +146,17 @@ def _panels(database: Database) -> None:
     _change(database, "measurements", "parent_id", "coalesce(wanted, mapped_parent_id)", join)
 
 
-def _doses(database: Database, issues: IssueRows, *, changed: bool) -> None:
+def _doses(database: Database, issues: IssueRows, *, changed: bool) -> bool:
+    """Compute doses per kilogram; return whether there are any."""
     doses = [
         RelativeDose(*row)
         for row in database.rows(
-            "SELECT row_id, subject_id, started_on, dose_cells_per_kg FROM exposures"
-            " WHERE dose_cells_per_kg IS NOT NULL ORDER BY row_id"
+            "SELECT row_id, subject_id, started_on, dose_cells_per_kg FROM base.exposures"
+            " WHERE set_aside IS NULL AND dose_cells_per_kg IS NOT NULL ORDER BY row_id"
         )
     ]
     if not doses and not changed:
-        return
+        return False
     found, missing = absolute_doses(doses, _weights(database) if doses else ())
     subjects = {dose.row_id: dose.subject for dose in doses}
     for row_id in missing:
@@ -185,6 +173,7 @@ def _doses(database: Database, issues: IssueRows, *, changed: bool) -> None:
     with database.given(doses=told):
         wanted = "coalesce(wanted, mapped_dose_cells)"
         _change(database, "exposures", "dose_cells", wanted, "doses ON told = t.row_id")
+    return bool(doses)
 
 
 def _weights(database: Database) -> Iterator[Weight]:
@@ -203,31 +192,44 @@ def _weights(database: Database) -> Iterator[Weight]:
 
 def _early(database: Database, issues: IssueRows) -> None:
     """Flag what happened before its subject was born."""
-    for table, when in TIMES.items():
-        _flag(
-            database,
-            issues,
+    query = " UNION ALL ".join(
+        "SELECT t.resource_type, t.resource_id, t.subject_id, t.source, t.source_file, t.source_line,"
+        f" '{when}' FROM base.{table} t JOIN base.subjects s ON s.subject_id = t.subject_id"
+        f" WHERE t.{when} < s.birth_at AND t.set_aside IS NULL AND s.set_aside IS NULL"
+        for table, when in TIMES.items()
+    )
+    for kind, identity, subject, source, file, line, path in database.rows(query):
+        issues.add(
             Reason.BEFORE_BIRTH,
-            f"SELECT t.resource_type, t.resource_id, t.subject_id, t.source, t.source_file, t.source_line"
-            f" FROM {table} t JOIN subjects s ON s.subject_id = t.subject_id WHERE t.{when} < s.birth_at",
-            path=when,
+            kind=kind,
+            identity=identity,
+            subject=subject,
+            source=source,
+            place=Place(source, file, line) if file else None,
+            path=path,
         )
 
 
 def _orphans(database: Database, issues: IssueRows) -> None:
-    everybody = " UNION ".join(f"SELECT subject_id FROM {table}" for table in TIMES)
-    query = f"SELECT subject_id FROM ({everybody}) WHERE subject_id NOT IN (SELECT subject_id FROM subjects)"
-    for (subject,) in database.rows(f"{query} ORDER BY ALL"):
+    everybody = " UNION ALL ".join(
+        f"SELECT subject_id FROM base.{table} WHERE set_aside IS NULL AND subject_id IS NOT NULL"
+        for table in TIMES
+    )
+    query = (
+        f"SELECT DISTINCT subject_id FROM ({everybody})"
+        " ANTI JOIN (FROM base.subjects WHERE set_aside IS NULL) USING (subject_id) ORDER BY ALL"
+    )
+    for (subject,) in database.rows(query):
         issues.add(Reason.ORPHAN_SUBJECT, kind="Patient", identity=subject, subject=subject)
 
 
 def _missing_encounters(database: Database, issues: IssueRows) -> None:
     """Say which Encounters of exposures were not received; one that was set aside was received."""
     rows = database.rows(
-        "SELECT e.source, e.encounter_id, min((e.source_file, e.source_line)) FROM exposures e"
+        "SELECT e.source, e.encounter_id, min((e.source_file, e.source_line)) FROM base.exposures e"
         " LEFT JOIN base.resources r ON r.source = e.source AND r.resource_type = 'Encounter'"
         "     AND r.resource_id = e.encounter_id AND r.state NOT IN ('deleted', 'gone')"
-        " WHERE e.encounter_id IS NOT NULL AND r.resource_id IS NULL"
+        " WHERE e.set_aside IS NULL AND e.encounter_id IS NOT NULL AND r.resource_id IS NULL"
         "     AND NOT regexp_matches(e.encounter_id, ?) GROUP BY ALL ORDER BY ALL",
         [NOT_TO_FIND],
     )
@@ -243,13 +245,20 @@ def _missing_encounters(database: Database, issues: IssueRows) -> None:
 
 def _versions(database: Database, issues: IssueRows) -> None:
     """Flag what is shown though a newer version cannot be read, though it differs or is hidden."""
-    head = "SELECT resource_type, resource_id, NULL, source, shown_file, shown_line FROM base.resources"
-    for reason, condition in (
-        (Reason.OUTDATED, "fate = 'quarantined' AND shown_fate = 'mapped'"),
-        (Reason.SAME_VERSION_DIFFERS, "differs AND state NOT IN ('deleted', 'gone')"),
-        *((reason, f"state = '{state}'") for state, reason in STATES.items()),
-    ):
-        _flag(database, issues, reason, f"{head} WHERE {condition}")
+    conditions = {
+        Reason.OUTDATED: "fate = 'quarantined' AND shown_fate = 'mapped'",
+        Reason.SAME_VERSION_DIFFERS: "differs AND state NOT IN ('deleted', 'gone')",
+        **{reason: f"state = '{state}'" for state, reason in STATES.items()},
+    }
+    # Each by itself: what no block of rows has is then not looked for in any.
+    query = " UNION ALL ".join(
+        f"SELECT '{reason}', resource_type, resource_id, source, shown_file, shown_line FROM base.resources"
+        f" WHERE {condition}"
+        for reason, condition in conditions.items()
+    )
+    for reason, kind, identity, source, file, line in database.rows(query):
+        place = Place(source, file, line) if file else None
+        issues.add(Reason(reason), kind=kind, identity=identity, source=source, place=place)
 
 
 def _unread_types(database: Database, issues: IssueRows) -> None:
@@ -259,19 +268,6 @@ def _unread_types(database: Database, issues: IssueRows) -> None:
         [Reason.TYPE_NOT_READ.value],
     ):
         issues.add(Reason.TYPE_NOT_READ, kind=kind, detail=f"{count} received")
-
-
-def _flag(database: Database, issues: IssueRows, reason: Reason, query: str, path: str | None = None) -> None:
-    for kind, identity, subject, source, file, line in database.rows(f"{query} ORDER BY ALL"):
-        issues.add(
-            reason,
-            kind=kind,
-            identity=identity,
-            subject=subject,
-            source=source,
-            place=Place(source, file, line) if file else None,
-            path=path,
-        )
 
 
 def _change(database: Database, table: str, column: str, wanted: str, join: str) -> None:
@@ -299,12 +295,9 @@ def _write(database: Database, issues: IssueRows) -> None:
     columns = ", ".join(compared)
     known = database.table(f"SELECT {columns} FROM base.settlement_issues")
     if len(known) == len(found):
-        with database.given(found=found):
-            if not database.value(
-                f"SELECT count(*) FROM (SELECT {columns} FROM found EXCEPT"
-                f" SELECT {columns} FROM base.settlement_issues)"
-            ):
-                return
+        known = known.cast(pa.schema([schema.field(name) for name in compared]))
+        if known.sort_by("row_id").equals(found.select(compared).sort_by("row_id")):
+            return
     with database.given(found=found):
         database.execute("DELETE FROM base.settlement_issues")
         database.execute("INSERT INTO base.settlement_issues FROM found")

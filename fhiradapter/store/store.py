@@ -31,7 +31,7 @@ from fhiradapter.store.moments import microseconds
 from fhiradapter.store.place import Place
 from fhiradapter.store.quarantine import Quarantined, quarantined, show
 from fhiradapter.store.raw import read_lines
-from fhiradapter.store.settled import settle
+from fhiradapter.store.settled import SETTLED, settle
 from fhiradapter.store.snapshot import free_name, publish, published_name
 from fhiradapter.store.status import Status, status
 
@@ -52,7 +52,10 @@ class Store:
         self._sources = tuple(sources)
         self._run_id = ""
         self._now = 0
+        self._units: set[ledger.UnitKey] = set()  # those of the run that are in the ledger
         self._broken = False
+        number, digest = database.rows("SELECT max(number), arg_max(digest, number) FROM base.commits")[0]
+        self._last: tuple[int, str] = (number or 0, digest or "")
 
     @classmethod
     def open(
@@ -72,9 +75,9 @@ class Store:
                 new = not place.database.exists()
                 database = Database(place.database, disk, waiting=place.waiting)
                 try:
-                    committed = database.value("SELECT max(number) FROM base.commits") or 0
-                    set_aside_uncommitted(place.raw, committed, disk, new=new)
-                    return cls(place, lock, database, disk, mapper, sources)
+                    store = cls(place, lock, database, disk, mapper, sources)
+                    set_aside_uncommitted(place.raw, store._last[0], disk, new=new)
+                    return store
                 except BaseException:
                     database.close()
                     raise
@@ -101,16 +104,19 @@ class Store:
         """Begin a run; `now` tells which dates are in the future."""
         self._run_id, self._now = run_id, microseconds(now)
         with self._writing():
-            ledger.begin(self.database, run_id, now, kind)
+            self._units = ledger.begin(self.database, run_id, now, kind)
 
     def plan(self, units: Iterable[Unit], *, excluded: Mapping[Unit, str] | None = None) -> None:
         """Write down what is going to be read, and what is not and why; units planned before stay."""
         records = [ledger.unit_record(unit, state=ledger.PLANNED) for unit in units]
         for unit, reason in (excluded or {}).items():
             records.append(ledger.unit_record(unit, state=ledger.EXCLUDED, reason=reason))
-        if records:
+        new = {ledger.unit_key(one): one for one in reversed(records)}
+        new = {key: new[key] for key in reversed(new) if key not in self._units}
+        if new:
             with self._writing():
-                ledger.plan(self.database, self._run_id, records)
+                ledger.plan(self.database, self._run_id, list(new.values()))
+            self._units.update(new)
 
     def commit(self, fetched: Sequence[Fetched]) -> Counts:
         """Take what was fetched: all of it, or nothing.
@@ -159,24 +165,24 @@ class Store:
         were planned are neither done nor failed nor excluded.
         """
         changed = self.database.value("SELECT max(number) FROM base.commits WHERE changed")
-        settled = int(self.database.meta("settled") or 0)
+        settled = int(self.database.meta(SETTLED) or 0)
         published = self.database.meta("published")
         stale = (changed or 0) > settled or published is None or published != published_name(self.place)
         with self._writing():
             if stale:
                 settle(self.database, self._run_id, self._sources)
-                self.database.set_meta("settled", str(changed or 0))
+                self.database.set_meta(SETTLED, str(changed or 0))
+                # Should it not come to that, the next run finds another name published and does it again.
+                name = free_name(self.place, self._run_id)
+                self.database.set_meta("published", name)
             outcome = ledger.end(self.database, self._run_id, now, stopped=stopped)
         if stale:
-            self.publish()
+            self._publish(name)
         return outcome
 
-    def publish(self) -> None:
+    def _publish(self, name: str) -> None:
         """Let readers see what is in the store now."""
         try:
-            name = free_name(self.place, self._run_id)
-            with self._writing():
-                self.database.set_meta("published", name)
             self.database.execute("CHECKPOINT")
             publish(self.place, name, self._disk)
         except BaseException:
@@ -263,8 +269,7 @@ class Store:
                 number=commit.number,
                 run_id=commit.run_id,
                 now=commit.now,
-                previous=self.database.value("SELECT digest FROM base.commits ORDER BY number DESC LIMIT 1")
-                or "",
+                previous=self._last[1],
                 units=records,
                 files=commit.files,
                 tombstones=[
@@ -277,18 +282,25 @@ class Store:
             )
             digest = write_journal(self.place.raw, journal, self._disk)
         changed = any((counts.new, counts.changed, counts.removed, counts.remapped))
-        ledger.settle_units(self.database, commit.run_id, records)
+        ledger.settle_units(self.database, commit.run_id, records, self._units)
+        self._units.update(map(ledger.unit_key, records))
         ledger.add_counts(self.database, commit.run_id, counts)
         self.database.execute(
             "INSERT INTO base.commits VALUES (?, ?, ?, ?)", [commit.number, commit.run_id, digest, changed]
         )
+        self._last = (commit.number, digest)
         return counts
 
     @contextmanager
     def _committing(self) -> Iterator[Commit]:
-        number = (self.database.value("SELECT max(number) FROM base.commits") or 0) + 1
         commit = Commit(
-            self.database, self._disk, self.place.raw, self._mapper, number, self._run_id, self._now
+            self.database,
+            self._disk,
+            self.place.raw,
+            self._mapper,
+            self._last[0] + 1,
+            self._run_id,
+            self._now,
         )
         with self._writing():
             try:

@@ -38,6 +38,16 @@ class Ability(msgspec.Struct, frozen=True):
     refused_status: int | None = None
     proven: bool = True
     """False when the type was empty, so that its abilities are taken from the server's other types."""
+    total: int | None = None
+    """How many resources the server counted, where a search needs no Patient."""
+    exported: bool | None = None
+    """Whether a full export had the type; null: none was tried. Servers leave types out without a word."""
+    chosen: bool = False
+    """True when exports were chosen by `choosing.RULE`."""
+    searched: Kept | None = None
+    """The feed that it has otherwise."""
+    choice: str | None = None
+    """Why exports were chosen, or were not."""
 
 
 def as_the_others(ability: Ability, proven: Sequence[Ability]) -> Ability:

@@ -1,14 +1,16 @@
 """The bulk feed: the types of one source that are read by exports."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from types import MappingProxyType
+from typing import NamedTuple, cast
 
 from fhiradapter.connection import Server
-from fhiradapter.fhir.bulk import Offers, offers_of
+from fhiradapter.fhir.bulk import Offers
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.units import Failure, Fetched, Unit
 from fhiradapter.reasons import Reason
+from fhiradapter.sync.abilities import Ability
 from fhiradapter.sync.bulk_log import BulkLog
 from fhiradapter.sync.circumstances import Circumstances
 from fhiradapter.sync.export_downloads import Told
@@ -20,6 +22,7 @@ from fhiradapter.sync.export_states import Order
 from fhiradapter.sync.exports import Exports
 from fhiradapter.sync.fetching import fetch
 from fhiradapter.sync.held import StoreKnown
+from fhiradapter.sync.known import Mark
 from fhiradapter.sync.naming import named
 from fhiradapter.sync.plans import Plan, unit_of
 from fhiradapter.sync.reading import Reading
@@ -59,11 +62,26 @@ def exports_of(
     )
 
 
+class Came(NamedTuple):
+    """What exports brought of the types that were left to them without a word of the settings."""
+
+    exported: frozenset[str] = frozenset()
+    """A full export had something of these."""
+    refused: Mapping[str, str] = MappingProxyType({})
+    """Types to be searched for after all, and why."""
+
+
 class BulkFeed:
     """Reads some types of a source by exports, and hands on what came of them."""
 
     def __init__(
-        self, planned: Plan, known: StoreKnown, rest: Rest, given: Circumstances, store: Path
+        self,
+        planned: Plan,
+        known: StoreKnown,
+        rest: Rest,
+        given: Circumstances,
+        store: Path,
+        offers: Offers,
     ) -> None:
         self._planned = planned
         self._known = known
@@ -71,35 +89,53 @@ class BulkFeed:
         self._given = given
         self._types = [kind for kind, one in planned.probed.abilities.items() if one.feed == "bulk"]
         self._store = store
+        self._offers = offers
 
-    def read(self, commit: Callable[[Fetched], object]) -> None:
-        """Go on with the export under way and do those that are needed; parts are committed as they come."""
-        if not self._types:
-            return
+    def read(self, commit: Callable[[Fetched], object]) -> Came:
+        """Go on with the export under way and do those that are needed; parts are committed as they come.
+
+        What failed for good of the types that were chosen for exports is not committed but returned.
+        """
+        if not self._types and not (self._store / FOLDER).exists():
+            return Came()
         server, members = self._planned.server, self._planned.membership.patients
-        offers = offers_of(self._rest.document("metadata").body)
-        asked = request_of(server, self._types, offers, patients=members or ())
-        if asked is None:
-            for kind in self._types:
-                commit(Fetched(self._unit(kind), failure=Failure(Reason.NOT_OFFERED)))
-            return
-
-        def plan() -> Sequence[Order]:
-            marks = (lambda _: ()) if self._planned.full else self._known.marks
-            return orders(asked, marks, members=members, overlap_seconds=server.overlap_seconds)
-
         exports = exports_of(
             self._rest.fetcher,
             self._store,
             server,
             source=self._planned.source,
             given=self._given,
-            offers=offers,
+            offers=self._offers,
         )
-        ran = run_exports(exports, plan, commit, read_history=self._history, wait=server.export.wait_seconds)
+        if not self._types and exports.held() is None:
+            return Came()
+        asked = request_of(server, self._types, self._offers, patients=members or ())
+        if asked is None and self._types:
+            for kind in self._types:
+                commit(Fetched(self._unit(kind), failure=Failure(Reason.NOT_OFFERED)))
+            return Came()
+
+        def plan() -> Sequence[Order]:
+            if asked is None or not self._types:
+                return ()
+            overlap = self._planned.overlap_seconds
+            return orders(asked, self._marks, members=members, overlap_seconds=overlap)
+
+        sieve = _Sieve(self._planned.probed.abilities, commit)
+        ran = run_exports(
+            exports, plan, sieve.take, read_history=self._history, wait=server.export.wait_seconds
+        )
         for order in ran.left:
             for kind in order.request.types:
                 commit(Fetched(self._unit(kind, order), failure=Failure(Reason.EXPORT_RUNNING)))
+        over = {kind: one.over for one in ran.advances for kind in one.export.request.types}
+        return sieve.came(over)
+
+    def _marks(self, kind: str) -> Sequence[Mark]:
+        """Return up to when a type was read; exports go on from searches where they surely have it."""
+        ability = self._planned.probed.abilities[kind]
+        unproven = ability.chosen and ability.exported is not True
+        return () if self._planned.full or unproven else self._known.marks(kind)
 
     def _history(self, order: Order) -> Iterator[Fetched]:
         """Read new members by searches, where the server exports no Patients by name."""
@@ -112,6 +148,41 @@ class BulkFeed:
         shard = order.shard if order is not None else "all"
         patients = tuple(order.members) if order is not None else ()
         return named(Unit(self._planned.source, kind, "", "bulk", shard, patients, None, self._planned.until))
+
+
+class _Sieve:
+    """Commits what exports bring, and keeps back what makes a chosen type one to be searched for."""
+
+    def __init__(self, abilities: Mapping[str, Ability], commit: Callable[[Fetched], object]) -> None:
+        self._abilities, self._commit = abilities, commit
+        self._failed: list[Fetched] = []
+        self._exported: set[str] = set()
+        self._refused: dict[str, str] = {}
+
+    def take(self, fetched: Fetched) -> None:
+        unit, ability = fetched.unit, self._abilities.get(fetched.unit.type)
+        is_chosen = ability is not None and ability.chosen and unit.feed == "bulk"
+        has_no_file = str(Reason.NO_FILE) in fetched.warnings
+        if ability is None or not is_chosen:
+            self._commit(fetched)
+        elif fetched.failure is not None:
+            self._failed.append(fetched)
+        elif has_no_file and ability.proven and ability.exported is not True:
+            # Searches show some, and a server need not say that it never exports a type.
+            self._refused[unit.type] = str(Reason.NO_FILE)
+        else:
+            if fetched.watermark is not None and unit.since is None and not has_no_file:
+                self._exported.add(unit.type)
+            self._commit(fetched)
+
+    def came(self, over: Mapping[str, bool]) -> Came:
+        """Commit the failures of exports that are gone on with; `over` tells the others."""
+        for fetched in self._failed:
+            if fetched.failure is not None and over.get(fetched.unit.type):
+                self._refused[fetched.unit.type] = str(fetched.failure.reason)
+            else:
+                self._commit(fetched)
+        return Came(frozenset(self._exported - self._refused.keys()), self._refused)
 
 
 def _sentence(told: Told) -> str:

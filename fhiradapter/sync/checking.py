@@ -11,6 +11,7 @@ from fhiradapter.fhir.bulk import offers_of
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.smart import SmartBackend
 from fhiradapter.settings import Source, Study
+from fhiradapter.sync.choosing import Exportable
 from fhiradapter.sync.circumstances import Circumstances, types_of
 from fhiradapter.sync.known import Held, Mark, Replacement
 from fhiradapter.sync.lookups import LOOKED_UP
@@ -88,7 +89,10 @@ def _check(source: Source, kinds: Sequence[str], folder: Path, given: Circumstan
                 )
             rest = Rest(fetcher, page_size=source.server.page_size)
             offers = offers_of(rest.document("metadata").body)
-            planned = plan(source.name, source.server, kinds, rest, NothingKnown(), folder=folder)
+            exportable = Exportable(offers, frozenset(found.not_granted))
+            planned = plan(
+                source.name, source.server, kinds, rest, NothingKnown(), folder=folder, exportable=exportable
+            )
     except FhirAdapterError as error:
         return msgspec.structs.replace(found, problem=str(error))
     patients = planned.membership.patients

@@ -3,23 +3,26 @@
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from fhiradapter.errors import RefusedAnswerError
-from fhiradapter.fhir.bodies import MAGIC, decoded
+from fhiradapter.fhir.bodies import MAGIC, Fill, decoded, poured
 from fhiradapter.fhir.fetching import Reply
 from fhiradapter.fhir.manifests import ManifestFile
 from fhiradapter.reasons import Reason
 from fhiradapter.sync.export_lines import Lines
+from fhiradapter.sync.export_pieces import pieces
 from fhiradapter.sync.export_states import Landed
 
 LARGEST = 1 << 36  # bytes of one file after decompression
 PART = ".part"
 PRIVATE_FILE = 0o600
 WHAT = "$export file"
+FILLED_AT_ONCE = 1 << 18  # bytes, so that a slow server does not keep a download from ending
 
 
 class Opened(Protocol):
@@ -29,8 +32,8 @@ class Opened(Protocol):
     def status(self) -> int:
         """HTTP status; only 200 has a body."""
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the body; it is whole only when this ends without an error."""
+    def fill(self, room: memoryview) -> int:
+        """Put the next bytes of the body into a room, and return how many; 0 at its end, when it is whole."""
         ...
 
 
@@ -84,12 +87,13 @@ def land(
             return int(download.status)
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
         with open(handle, "wb", buffering=0) as target:  # noqa: PTH123 - the handle has its mode from the start
-            for chunk in _plain(download.chunks()):
-                if ended.is_set():
-                    raise Ended
-                lines.take(chunk)
-                digest.update(chunk)
-                size += target.write(chunk)
+            for piece in pieces(_plain(_until(ended, download.fill))):
+                lines.take(piece)
+                digest.update(piece)
+                size += len(piece)
+                written = 0
+                while written < len(piece):
+                    written += target.write(piece[written:])
             lines.finish()
     if file.count is not None and file.count != lines.count:
         part.unlink()
@@ -120,15 +124,27 @@ def is_whole(path: Path, landed: Landed) -> bool:
         return False
 
 
-def _plain(chunks: Iterator[bytes]) -> Iterable[bytes]:
-    """Return the text of a file that is itself a gzip file: no JSON begins like one."""
-    first = next((chunk for chunk in chunks if chunk), b"")
-    whole = _chained(first, chunks)
-    if first.startswith(MAGIC):
-        return decoded(whole, encoding="gzip", most=LARGEST, what=WHAT)
-    return whole
+def _until(ended: threading.Event, fill: Fill) -> Fill:
+    def fill_or_end(room: memoryview) -> int:
+        if ended.is_set():
+            raise Ended
+        return fill(room[:FILLED_AT_ONCE])
+
+    return fill_or_end
 
 
-def _chained(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from chunks
+def _plain(fill: Fill) -> Fill:
+    """Return the text of a file that may itself be a gzip file: no JSON begins like one."""
+    head = b"".join(_read(fill, len(MAGIC), most=len(MAGIC)))
+    if head == MAGIC:
+        rest = _read(fill, FILLED_AT_ONCE)
+        return poured(decoded(chain((head,), rest), encoding="gzip", most=LARGEST, what=WHAT))
+    begin = poured(iter((head,)))
+    return lambda room: begin(room) or fill(room)
+
+
+def _read(fill: Fill, size: int, *, most: int = LARGEST) -> Iterator[bytes]:
+    room = memoryview(bytearray(size))
+    while most and (filled := fill(room[:most])):
+        most -= filled
+        yield bytes(room[:filled])

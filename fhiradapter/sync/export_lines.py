@@ -5,6 +5,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from fhiradapter.errors import RefusedAnswerError
 from fhiradapter.fhir.datatypes import Element
@@ -12,10 +13,11 @@ from fhiradapter.fhir.decoding import BOM
 from fhiradapter.reasons import Reason
 from fhiradapter.sync.export_states import Slice
 
-LONGEST_LINE = 32 << 20  # bytes; past it a file is no NDJSON, or its resource none that a study can use
 SLICE = 32 << 20  # bytes of lines that are committed together
-WORTH_CHECKING = 1 << 18  # bytes gathered before they are checked: each check has a cost of its own
 LINE_BREAK, BEGIN, END = b"\n{}"
+
+
+Signs = npt.NDArray[np.uint8]
 
 
 class Head(Element, gc=False):
@@ -46,71 +48,47 @@ class Lines:
         self.slices: list[Slice] = []
         self._size = 0
         self._begun = 0
-        self._gathered: list[bytes] = []
-        self._waiting = 0
-        self._rest: list[bytes] = []
-        self._scratch = _Scratch()
+        self._room = np.empty(0, np.bool_)
 
-    def take(self, chunk: bytes) -> None:
-        """Check the next bytes of the file. Raises RefusedAnswerError for a line that breaks a rule."""
-        self._gathered.append(chunk)
-        self._waiting += len(chunk)
-        if self._waiting >= WORTH_CHECKING:
-            self._check_gathered()
+    def take(self, piece: memoryview) -> None:
+        """Check the next lines of the file where they lie; only its last line may lack an end.
 
-    def finish(self) -> None:
-        """Check what is left; a last line needs no line break."""
-        self._check_gathered()
-        self._check(b"".join(self._rest), is_last=True)
-        self._close_slice()
-
-    def _check_gathered(self) -> None:
-        """Check whole lines where they lie: copies of every byte would take as long as the rest."""
-        content = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
-        self._gathered, self._waiting = [], 0
-        start = content.find(b"\n") + 1
-        if not start:
-            self._rest.append(content)
-        else:
-            if self._rest:
-                self._check(b"".join((*self._rest, content[:start])))
-            else:
-                start = 0
-            cut = content.rfind(b"\n") + 1
-            if start < cut:
-                self._check(memoryview(content)[start:cut], is_ascii=content.isascii())
-            self._rest = [content[cut:]]
-        if sum(map(len, self._rest)) > LONGEST_LINE:
-            _refuse(Reason.BODY_TOO_LARGE)
-
-    def _check(self, content: bytes | memoryview, *, is_ascii: bool = False, is_last: bool = False) -> None:
-        if not self._size and content[: len(BOM)] == BOM:
-            content = b" " * len(BOM) + bytes(content[len(BOM) :])
-        if not is_ascii:
-            _refuse_what_is_no_text(content)
+        Raises RefusedAnswerError for a line that breaks a rule.
+        """
+        size = len(piece)
+        if not self._size and piece[: len(BOM)] == BOM:
+            piece = piece[len(BOM) :]
         try:
-            count = self._counted(content)
+            self.count += self._counted(piece)
         except RecursionError:
             _refuse(Reason.TOO_DEEP)
         except msgspec.ValidationError:
             _refuse(Reason.NOT_FHIR)
         except msgspec.MsgspecError as error:
-            is_cut = is_last and "truncated" in str(error)
+            is_cut = piece[-1] != LINE_BREAK and "truncated" in str(error)
             _refuse(Reason.TRUNCATED_JSON if is_cut else Reason.MALFORMED_JSON)
-        self.count += count
-        self._size += len(content)
+        self._size += size
         if self._size - self._begun >= SLICE:
             self._close_slice()
 
-    def _counted(self, content: bytes | memoryview) -> int:
+    def finish(self) -> None:
+        """Note the end of the file."""
+        self._close_slice()
+
+    def _counted(self, piece: memoryview) -> int:
         """Return the number of lines, each of which is one object of the declared type."""
+        if not len(piece):
+            return 0
+        signs = np.frombuffer(piece, np.uint8)
+        if signs.view(np.int8).min() < 0:  # the decoder looks at no encoding
+            _refuse_what_is_no_text(piece)
         try:
-            found = self._typed.decode_lines(content)
+            found = self._typed.decode_lines(piece)
         except msgspec.ValidationError:
-            _heads.decode_lines(content)  # raises for what is no resource of any type
+            _heads.decode_lines(piece)  # raises for what is no resource of any type
             _refuse(Reason.NOT_ASKED_FOR)
-        if found and not self._scratch.is_line_by_line(content, len(found)):
-            for line in bytes(content).split(b"\n"):
+        if found and not self._is_line_by_line(signs, len(found)):
+            for line in bytes(piece).split(b"\n"):
                 if line.strip():
                     _heads.decode(line)
         if self.kind is None:
@@ -119,45 +97,32 @@ class Lines:
             self.types[self.kind] += len(found)
         return len(found)
 
-    def _close_slice(self) -> None:
-        if self._size > self._begun:
-            self.slices.append(Slice(self._begun, self._size))
-            self._begun = self._size
-
-
-def _refuse_what_is_no_text(content: bytes | memoryview) -> None:
-    try:
-        str(content, "utf-8")
-    except UnicodeDecodeError:
-        _refuse(Reason.INVALID_ENCODING)
-
-
-class _Scratch:
-    """Room for comparisons, used again and again: new memory each time takes longer than they do."""
-
-    def __init__(self) -> None:
-        self._room = np.empty((3, 0), np.bool_)
-
-    def is_line_by_line(self, content: bytes | memoryview, count: int) -> bool:
+    def _is_line_by_line(self, signs: Signs, count: int) -> bool:
         """Return True when each line is surely one object, which is so for what servers write.
 
         The decoder reads objects, wherever the lines end. No line break can stand between } and { inside of
         one, so when all of them do, there is an object on each line; as many objects as lines then is one on
         each.
         """
-        signs = np.frombuffer(content, np.uint8)
-        size = len(signs)
-        if self._room.shape[1] < size:
-            self._room = np.empty((3, 2 * size), np.bool_)
-        breaks, ends, begins = self._room[0, :size], self._room[1, : size - 2], self._room[2, : size - 2]
-        np.equal(signs, LINE_BREAK, out=breaks)
-        if signs[0] != BEGIN or signs[-2] != END or not breaks[-1] or np.count_nonzero(breaks) != count:
+        if len(self._room) < len(signs):
+            self._room = np.empty(2 * len(signs), np.bool_)
+        breaks = self._room[: len(signs)]
+        ends = np.flatnonzero(np.equal(signs, LINE_BREAK, out=breaks))
+        if len(ends) != count or ends[-1] != len(signs) - 1 or signs[0] != BEGIN:
             return False
-        np.equal(signs[:-2], END, out=ends)
-        np.equal(signs[2:], BEGIN, out=begins)
-        np.logical_and(ends, begins, out=ends)
-        np.logical_and(ends, breaks[1:-1], out=ends)
-        return int(np.count_nonzero(ends)) == count - 1
+        return bool((signs[ends - 1] == END).all() and (signs[ends[:-1] + 1] == BEGIN).all())
+
+    def _close_slice(self) -> None:
+        if self._size > self._begun:
+            self.slices.append(Slice(self._begun, self._size))
+            self._begun = self._size
+
+
+def _refuse_what_is_no_text(piece: memoryview) -> None:
+    try:
+        str(piece, "utf-8")
+    except UnicodeDecodeError:
+        _refuse(Reason.INVALID_ENCODING)
 
 
 def _refuse(reason: Reason) -> NoReturn:

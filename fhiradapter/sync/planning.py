@@ -1,6 +1,6 @@
 """Planning: the units of one run, from the settings, what the server can do, and what the store has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.units import Failure, Feed, Fetched, Unit
 from fhiradapter.reasons import Reason
 from fhiradapter.sync.abilities import Ability, Kept
+from fhiradapter.sync.choosing import Exportable, as_searched, chosen
 from fhiradapter.sync.known import Known
+from fhiradapter.sync.lags import overlap_with
 from fhiradapter.sync.lookups import LOOKED_UP
 from fhiradapter.sync.membership import Membership, everybody, members
 from fhiradapter.sync.plans import (
@@ -47,18 +49,21 @@ def plan(
     reconcile_days: float = 7,
     folder: Path = Path(),
     full: bool = False,
+    lag_seconds: float = 0,
+    exportable: Exportable | None = None,
 ) -> Plan:
     """Return the first stage of a run over some types, in the order of their names with Patient first.
 
-    `remembered` is what an earlier run found out of the server; `full` reads everything again. Raises
-    ServerError when the server does not say what it is or who belongs to the cohort.
+    `remembered` is what an earlier run found out of the server; `full` reads everything again; `lag_seconds`
+    is the longest lag seen, `exportable` what may be left to exports. Raises ServerError when the server does
+    not say what it is or who belongs to the cohort.
     """
     wanted = sorted({*kinds, *LOOKED_UP}, key=lambda kind: (kind != PATIENT_TYPE, kind))
     capabilities = read_capabilities(rest, with_smart=remembered is None)
     membership = members(rest, server.cohort, known, folder=folder)
     probed = remembered
     if probed is None or _is_outdated(probed, capabilities, wanted, server):
-        probed = _probe(rest, server, capabilities, wanted, membership)
+        probed = _still_exported(_probe(rest, server, capabilities, wanted, membership), remembered)
     until = _until(capabilities, server)
     if until is None:
         probed = msgspec.structs.replace(probed, abilities=_without_time(probed.abilities))
@@ -71,6 +76,16 @@ def plan(
             patients = everybody(rest)
         except RefusedAnswerError as error:
             refusal = error
+    first = frozenset(kind for kind in wanted if not main_marks(known, kind))
+    abilities = chosen(
+        abilities,
+        exportable,
+        server,
+        membership,
+        patients=None if patients is None else len(patients),
+        first=frozenset(wanted) if full else first,
+    )
+    probed = msgspec.structs.replace(probed, abilities=abilities)
     begun = Plan(
         source,
         [],
@@ -79,32 +94,66 @@ def plan(
         membership,
         patients,
         until,
-        frozenset(kind for kind in wanted if not main_marks(known, kind)),
+        first,
         full,
         server,
         reconcile_days,
         capabilities,
+        overlap_with(lag_seconds, at_least=server.overlap_seconds),
     )
     for kind in wanted:
-        ability = abilities[kind]
-        if kind in LOOKED_UP:
+        if kind in LOOKED_UP or abilities[kind].feed == "bulk":
             continue
-        if ability.feed is None:
-            reason = ability.refused or Reason.QUERY_REFUSED
-            begun.excluded.append(_excluded(begun, kind, reason, ability.refused_status))
-        elif refusal is not None and kind in needing and kind != PATIENT_TYPE:
+        if refusal is not None and kind in needing and kind != PATIENT_TYPE:
             begun.excluded.append(_excluded(begun, kind, Reason(refusal.reason), refusal.status))
-        elif ability.feed != "bulk":
-            begun.units.extend(_of_type(begun, known, kind))
+        else:
+            _add(begun, known, kind)
     return begun
+
+
+def after_exports(plan: Plan, known: Known, *, exported: Collection[str], refused: Mapping[str, str]) -> Plan:
+    """Return a plan after its exports: what was chosen for them and they did not bring is searched for.
+
+    `exported` are types of which a full export had something, `refused` are those that it has not, and why.
+    Units and exclusions that are new are the last ones.
+    """
+    abilities = dict(plan.probed.abilities)
+    for kind in exported:
+        abilities[kind] = msgspec.structs.replace(abilities[kind], exported=True)
+    for kind, reason in refused.items():
+        choice = f"no export: the server did not export it ({reason})"
+        abilities[kind] = msgspec.structs.replace(as_searched(abilities[kind]), exported=False, choice=choice)
+    probed = msgspec.structs.replace(plan.probed, abilities=abilities)
+    changed = plan._replace(probed=probed, units=list(plan.units), excluded=list(plan.excluded))
+    for kind in refused:
+        unlisted = plan.membership.patients is None and plan.patients is None
+        if kind != PATIENT_TYPE and unlisted and needs_patients(abilities[kind]):
+            changed.excluded.append(_excluded(changed, kind, Reason.QUERY_REFUSED, None))
+        else:
+            _add(changed, known, kind)
+    return changed
 
 
 def described(probed: Probed) -> dict[str, str]:
     """Return in words how each type is read, for `fhiradapter check`."""
     return {
-        kind: f"{ability.feed or 'not read'}: {'; '.join(ability.why) or 'as the settings say'}"
+        kind: f"{ability.feed or 'not read'}: {'; '.join(_reasons(ability)) or 'as the settings say'}"
         for kind, ability in probed.abilities.items()
     }
+
+
+def _reasons(ability: Ability) -> tuple[str, ...]:
+    return (*ability.why, ability.choice) if ability.choice is not None else ability.why
+
+
+def _still_exported(probed: Probed, remembered: Probed | None) -> Probed:
+    """Keep of an earlier probe which types exports have; those that they had not are tried again."""
+    before = remembered.abilities if remembered is not None else {}
+    abilities = {
+        kind: msgspec.structs.replace(ability, exported=(kind in before and before[kind].exported) or None)
+        for kind, ability in probed.abilities.items()
+    }
+    return msgspec.structs.replace(probed, abilities=abilities)
 
 
 def _probe(
@@ -151,6 +200,16 @@ def _without_time(abilities: Mapping[str, Ability]) -> dict[str, Ability]:
         else ability
         for kind, ability in abilities.items()
     }
+
+
+def _add(plan: Plan, known: Known, kind: str) -> None:
+    """Add the units of a type that is searched for, or why it is not."""
+    ability = plan.probed.abilities[kind]
+    if ability.feed is None:
+        reason = ability.refused or Reason.QUERY_REFUSED
+        plan.excluded.append(_excluded(plan, kind, reason, ability.refused_status))
+    else:
+        plan.units.extend(_of_type(plan, known, kind))
 
 
 def _of_type(plan: Plan, known: Known, kind: str) -> list[Unit]:

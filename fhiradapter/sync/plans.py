@@ -48,6 +48,8 @@ class Plan(NamedTuple):
     server: Server
     reconcile_days: float
     capabilities: Capabilities
+    overlap_seconds: float
+    """What is read again from the last run."""
 
 
 def unit_of(
@@ -58,10 +60,16 @@ def unit_of(
 
 
 def needs_patients(ability: Ability) -> bool:
-    """Return True for what is read Patient by Patient although everybody belongs to the cohort."""
-    if ability.feed == "reread":
+    """Return True for what searches read Patient by Patient although everybody belongs to the cohort.
+
+    What exports read is searched for as well: for what was deleted, and where an export fails.
+    """
+    feed = ability.feed
+    if feed == "bulk":
+        feed = ability.searched if ability.chosen else "updated" if ability.updates else "reread"
+    if feed == "reread":
         return ability.patient is not None
-    return ability.feed == "updated" and not ability.everything
+    return feed == "updated" and not ability.everything
 
 
 def groups(plan: Plan, kind: str) -> list[Shard]:
@@ -94,4 +102,4 @@ def begin_of(plan: Plan, at: str | None) -> str | None:
     if at is None or plan.until is None:
         return None
     begin = instant(min(at, plan.until)) or 0
-    return written(begin - int(plan.server.overlap_seconds * SECOND))
+    return written(begin - int(plan.overlap_seconds * SECOND))

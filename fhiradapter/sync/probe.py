@@ -104,7 +104,8 @@ class _Probe:
             ordered=ordered,
             tied=tied,
             history=self._has_history(),
-            counts=self._counts(scope),
+            counts=(total := self._total(scope)) is not None,
+            total=total if everything else None,
             updates=updates,
             categories=categories,
             page_size=self._page_size(scope),
@@ -261,10 +262,10 @@ class _Probe:
             return True
         return False
 
-    def _counts(self, scope: Parameters) -> bool:
+    def _total(self, scope: Parameters) -> int | None:
         for _ in range(ASKED):
             try:
-                return self.rest.total(self.kind, scope).number is not None
+                return self.rest.total(self.kind, scope).number
             except ServerError:
                 continue
-        return False
+        return None

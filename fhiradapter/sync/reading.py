@@ -1,7 +1,7 @@
 """A reading: all that a unit's function is given beside the unit."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fhiradapter.errors import RefusedAnswerError
 from fhiradapter.fhir.instants import instant
@@ -11,6 +11,7 @@ from fhiradapter.fhir.units import Fetched, Unit
 from fhiradapter.reasons import Reason
 from fhiradapter.sync.abilities import Ability
 from fhiradapter.sync.known import Known
+from fhiradapter.sync.lags import Lags
 from fhiradapter.sync.queries import Query, about, by_id, portions
 from fhiradapter.sync.stable import read_stable
 from fhiradapter.sync.subjects import patient_of
@@ -26,6 +27,7 @@ class Reading:
     rest: Rest
     known: Known
     abilities: Mapping[str, Ability]
+    lags: Lags = field(default_factory=Lags)
 
     def __post_init__(self) -> None:
         sizes = {kind: one.page_size for kind, one in self.abilities.items() if one.page_size is not None}

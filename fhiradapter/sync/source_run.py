@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from fhiradapter.errors import AuthenticationError
+from fhiradapter.fhir.bulk import Offers, offers_of
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.smart import SmartBackend
 from fhiradapter.fhir.units import Fetched, Unit
@@ -15,13 +16,15 @@ from fhiradapter.reasons import Reason
 from fhiradapter.settings import Source, Study
 from fhiradapter.store.store import Store
 from fhiradapter.sync.bulk_feed import BulkFeed
+from fhiradapter.sync.choosing import Exportable
 from fhiradapter.sync.circumstances import Circumstances
 from fhiradapter.sync.crew import Crew
 from fhiradapter.sync.fetching import fetch
 from fhiradapter.sync.held import StoreKnown
+from fhiradapter.sync.lags import Lags
 from fhiradapter.sync.logs import say
 from fhiradapter.sync.lookups import LOOKED_UP
-from fhiradapter.sync.planning import CHANGED, plan
+from fhiradapter.sync.planning import CHANGED, after_exports, plan
 from fhiradapter.sync.plans import Plan, Probed
 from fhiradapter.sync.reading import Reading
 from fhiradapter.sync.stages import STAGES
@@ -42,6 +45,8 @@ class SourceRun:
         self._known = StoreKnown(store, source.name, self._lock)
         self.excluded: list[str] = []
         self._received = 0
+        settle = source.server.settle_seconds if source.server is not None else 0
+        self._lags = Lags(float(store.remembered(self._lag) or 0), settle_seconds=settle)
         self._outdated = False  # True when the server does not do any more what the probe found
 
     def read(self, kinds: Sequence[str], study: Study, *, full: bool) -> tuple[str, ...]:
@@ -49,6 +54,7 @@ class SourceRun:
         server = self._source.server
         assert server is not None
         self._check_scopes(kinds)
+        offers = offers_of(self._rest.document("metadata").body)
         planned = plan(
             self._source.name,
             server,
@@ -59,15 +65,12 @@ class SourceRun:
             reconcile_days=study.sync.reconcile_days,
             folder=study.folder,
             full=full,
+            lag_seconds=self._lags.longest,
+            exportable=Exportable(offers),
         )
         self._remember(planned.probed)
-        excluded = {one.unit: str(one.failure.reason if one.failure else "") for one in planned.excluded}
-        self._store.plan((), excluded=excluded)
-        for unit, reason in excluded.items():
-            say("type excluded", run=self._run_id, source=unit.source, type=unit.type, reason=reason)
-            if reason != Reason.NOT_OFFERED:
-                self.excluded.append(f"{unit.type} ({reason})")
-        BulkFeed(planned, self._known, self._rest, self._given, self._store.place.folder).read(self._take_one)
+        self._exclude(planned.excluded)
+        planned = self._export(planned, offers)
         failed = {(unit.type, unit.shard) for unit in self._store.failed_units()}
         left: list[Fetched] = []
         for stage in STAGES:
@@ -81,7 +84,27 @@ class SourceRun:
         self._commit(left)
         if self._outdated:
             self._store.remember(f"probe/{self._source.name}", "")
+        self._remember_lag()
         return planned.membership.remarks
+
+    def _export(self, planned: Plan, offers: Offers) -> Plan:
+        """Read what exports read; return the plan of the rest."""
+        feed = BulkFeed(planned, self._known, self._rest, self._given, self._store.place.folder, offers)
+        came = feed.read(self._take_one)
+        for kind, reason in came.refused.items():
+            say("type not exported", run=self._run_id, source=self._source.name, type=kind, reason=reason)
+        changed = after_exports(planned, self._known, exported=came.exported, refused=came.refused)
+        self._remember(changed.probed)
+        self._exclude(changed.excluded[len(planned.excluded) :])
+        return changed
+
+    def _exclude(self, parts: Sequence[Fetched]) -> None:
+        excluded = {one.unit: str(one.failure.reason if one.failure else "") for one in parts}
+        self._store.plan((), excluded=excluded)
+        for unit, reason in excluded.items():
+            say("type excluded", run=self._run_id, source=unit.source, type=unit.type, reason=reason)
+            if reason != Reason.NOT_OFFERED:
+                self.excluded.append(f"{unit.type} ({reason})")
 
     def _check_scopes(self, kinds: Sequence[str]) -> None:
         """Raise AuthenticationError, naming the types, when the token does not let us read them."""
@@ -94,7 +117,7 @@ class SourceRun:
             )
 
     def _parts(self, units: Sequence[Unit], planned: Plan) -> Iterator[Fetched]:
-        reading = Reading(self._rest, self._known, planned.probed.abilities)
+        reading = Reading(self._rest, self._known, planned.probed.abilities, self._lags)
         crew = Crew(
             lambda unit: fetch(unit, reading),
             workers=planned.server.concurrency,
@@ -166,6 +189,17 @@ class SourceRun:
                 reason=str(part.failure.reason),
                 status=part.failure.status,
             )
+
+    @property
+    def _lag(self) -> str:
+        return f"lag/{self._source.name}"
+
+    def _remember_lag(self) -> None:
+        """Keep the longest lag, by which the next run's windows begin earlier."""
+        longest = f"{self._lags.longest:.3f}"
+        if float(longest) > float(self._store.remembered(self._lag) or 0):
+            self._store.remember(self._lag, longest)
+            say("shown late", run=self._run_id, source=self._source.name, seconds=float(longest))
 
     def _remembered(self) -> Probed | None:
         text = self._store.remembered(f"probe/{self._source.name}")

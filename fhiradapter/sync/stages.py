@@ -32,7 +32,7 @@ def last(plan: Plan, known: Known) -> list[Unit]:
         if kind in LOOKED_UP:
             since = None if plan.full else begin_of(plan, newest(known, kind, ALL))
             units.append(unit_of(plan, kind, "lookup", ALL, since=since))
-        elif _is_followed(ability) and plan.until is not None:
+        elif _is_compared(ability) and plan.until is not None:
             units += _reconciliations(plan, known, kind)
     return units
 
@@ -60,6 +60,15 @@ def _is_followed(ability: Ability) -> bool:
     Of exports too, as their list of deletions is often empty because nobody looked; where searches work.
     """
     return ability.feed == "updated" or (ability.feed == "bulk" and ability.updates)
+
+
+def _is_compared(ability: Ability) -> bool:
+    """Return True for what has to be compared with the server from time to time.
+
+    Where exports read what searches by time do not, nothing else tells of deletions: all of it is read again.
+    """
+    searchable = ability.everything or ability.patient is not None
+    return _is_followed(ability) or (ability.feed == "bulk" and searchable)
 
 
 def _deletions(plan: Plan, known: Known, kind: str) -> list[Unit]:
@@ -121,6 +130,7 @@ def _reconciliations(plan: Plan, known: Known, kind: str) -> list[Unit]:
         if mark.shard.startswith(RECONCILED)
     ]
     due = _before(plan, plan.reconcile_days)
+    by_time = _is_followed(plan.probed.abilities[kind]) or kind in plan.first
     if groups(plan, kind) == [Shard(ALL)]:
         found = [Shard(ALL, (), max((mark.at for mark in marks if mark.shard == ALL), default=None))]
     else:
@@ -129,7 +139,7 @@ def _reconciliations(plan: Plan, known: Known, kind: str) -> list[Unit]:
         unit_of(
             plan,
             kind,
-            "reconcile",
+            "reconcile" if by_time else "reread",
             f"{RECONCILED}{shard.name}",
             patients=shard.patients,
             since=plan.until if kind in plan.first else None,

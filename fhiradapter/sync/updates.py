@@ -8,6 +8,7 @@ from fhiradapter.fhir.pages import Entry, refuse
 from fhiradapter.fhir.units import Fetched, Unit
 from fhiradapter.reasons import Reason
 from fhiradapter.sync.absences import explain
+from fhiradapter.sync.lags import mark_of
 from fhiradapter.sync.naming import named
 from fhiradapter.sync.queries import Query
 from fhiradapter.sync.reading import ENTRIES_AT_ONCE, PATIENT_TYPE, Reading, bounds, part_of
@@ -20,7 +21,7 @@ def updates(unit: Unit, reading: Reading) -> Iterator[Fetched]:
     What was read before a ServerError is yielded before the error is raised.
     """
     queries = list(reading.queries(unit.type, unit.patients))
-    gathered = _Gathered(unit)
+    gathered = _Gathered(unit, reading)
     if len(queries) == 1:
         yield from _one_search(reading, queries[0], gathered)
     else:
@@ -42,8 +43,10 @@ def updates(unit: Unit, reading: Reading) -> Iterator[Fetched]:
 class _Gathered:
     """What was read of a unit and not handed on yet."""
 
-    def __init__(self, unit: Unit) -> None:
-        self.unit = unit
+    def __init__(self, unit: Unit, reading: Reading) -> None:
+        self.unit, self._reading = unit, reading
+        # Where nobody asks for some Patients alone, who is new among them seems late.
+        self._mark = None if reading.sifts(unit) else mark_of(unit, reading.known)
         self.begin = unit.since
         self.entries: list[Entry] = []
         self.warnings: set[str] = set()
@@ -51,6 +54,7 @@ class _Gathered:
         self.unseen = set(unit.patients if unit.type == PATIENT_TYPE and unit.since is None else ())
 
     def add(self, entries: list[Entry], warnings: tuple[str, ...]) -> None:
+        self._reading.lags.note(self.unit, self._mark, entries, self._reading.known)
         self.entries += entries
         self.rows += len(entries)
         self.warnings.update(warnings)

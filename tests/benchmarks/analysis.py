@@ -33,7 +33,7 @@ def peak_gigabytes() -> float:
 
 
 def measure(subjects: int, visits: int) -> dict[str, float]:
-    """Return seconds of CPU of each step in the order of `api.analyse`, and peaks of memory.
+    """Return seconds of CPU of each step in the order of `study_rows`, and peaks of memory.
 
     Wall-clock seconds of a shared machine say little; what is kept of a step stays in memory for the next.
     """

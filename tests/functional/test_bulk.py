@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import random
@@ -26,6 +27,7 @@ from fhiradapter.errors import (
     UsageError,
 )
 from fhiradapter.fhir.auth import Anonymous, Static
+from fhiradapter.fhir.bodies import poured
 from fhiradapter.fhir.bulk import ExportRequest, kick_off, level_for, offers_of
 from fhiradapter.fhir.fetching import Reply
 from fhiradapter.fhir.manifests import manifest_of
@@ -37,6 +39,7 @@ from fhiradapter.sync.bulk_log import BulkLog
 from fhiradapter.sync.export_downloads import Told
 from fhiradapter.sync.export_journal import ExportJournals
 from fhiradapter.sync.export_lines import Lines
+from fhiradapter.sync.export_pieces import pieces
 from fhiradapter.sync.export_plans import orders, request_of
 from fhiradapter.sync.export_runs import Ran, run_exports
 from fhiradapter.sync.export_states import STEPS, Export, ExportLedger, Kept, Landed, Order
@@ -712,19 +715,20 @@ def test_lines_are_judged_the_same_however_they_arrive() -> None:
     )
     picked = random.Random(5)
     for _ in range(5):
-        lines, at = Lines("Observation"), 0
+        lines, at, chunks = Lines("Observation"), 0, list[bytes]()
         while at < len(body):
             size = picked.randint(1, 400_000)
-            lines.take(body[at : at + size])
+            chunks.append(body[at : at + size])
             at += size
+        for piece in pieces(poured(iter(chunks))):
+            lines.take(piece)
         lines.finish()
         assert (lines.count, lines.types) == (20_000, {"Observation": 20_000})
         assert (lines.slices[0].start, lines.slices[-1].end) == (0, len(body))
     even = b'{"resourceType":\n"Observation"}\n{"resourceType":"Observation"}{"resourceType":"Observation"}\n'
     lines = Lines("Observation")
-    lines.take(even)
     with pytest.raises(RefusedAnswerError) as raised:
-        lines.finish()
+        lines.take(memoryview(even))
     assert raised.value.reason == Reason.MALFORMED_JSON
 
 
@@ -895,8 +899,7 @@ class ManyFiles:
         class File:
             status = 200
 
-            def chunks(self) -> Iterator[bytes]:
-                yield content
+            fill = io.BytesIO(content).readinto
 
         yield File()
 

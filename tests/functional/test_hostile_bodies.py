@@ -37,6 +37,11 @@ def page(raw: bytes) -> bytes:
     return answer(bundle(OBSERVATION).replace(b'"@@"', raw))
 
 
+def entries(entry: bytes, count: int) -> bytes:
+    """Return a Bundle of the same entry many times."""
+    return b'{"resourceType":"Bundle","type":"searchset","entry":[%s]}' % b",".join([entry] * count)
+
+
 def encoded(encoding: str, body: bytes) -> bytes:
     return answer(body, f"Content-Encoding: {encoding}")
 
@@ -56,6 +61,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 A_MEBIBYTE = b"100000\r\n" + b" " * MEBIBYTE + b"\r\n"
 TEXT = bundle(OBSERVATION)
+TINY = b'{"resource":{"resourceType":"Observation","id":"1"}}'
 WRONG_SUM = gzipped(TEXT)[:-8] + struct.pack("<II", 7, len(TEXT))
 
 ATTACKS = {
@@ -128,11 +134,12 @@ ATTACKS = {
         lambda: answer(TEXT.replace(b'"link"', b'"total": ' + b"9" * 400 + b', "link"')), "page"
     ),
     "duplicate keys": sent(lambda: page(b'"a", "text": "b"'), "page"),
-    "a million entries of nothing": sent(
-        lambda: answer(
-            json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": [{}] * 1_000_000}).encode()
-        ),
-        "page",
+    # Many small things, each of which takes more memory than bytes
+    "a million entries of nothing": sent(lambda: answer(entries(b"{}", 1_000_000)), "BODY_TOO_LARGE"),
+    "two million resources": sent(lambda: answer(entries(TINY, 2_000_000)), "BODY_TOO_LARGE"),
+    "as many resources as a page may have": sent(lambda: answer(entries(TINY, 499_999)), "page"),
+    "forty million entries": sent(
+        lambda: encoded("gzip", gzipped(entries(b"{}", 40_000_000))), "BODY_TOO_LARGE"
     ),
 }
 

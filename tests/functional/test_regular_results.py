@@ -1,37 +1,17 @@
 """Regular results are mapped column by column, and come out as the mapper of single ones maps them."""
 
-import json
 import random
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from both_ways import NOW, rows, same_both_ways
 
 from fhiradapter.api import build_cohort
-from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.mappers import kernel
-from fhiradapter.settings import Source, Study, StudyCard
 
 ROOT = Path(__file__).parents[2]
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = 20260101
-
-
-def study(time_zone: str | None) -> Study:
-    """A study that reads in one time zone."""
-    return Study(study=StudyCard(id="x", title="x"), sources=[Source(time_zone=time_zone)])
-
-
-def rows(cohort: Cohort) -> dict[str, list[dict[str, Any]]]:
-    """All rows, in an order that does not depend on how they were made."""
-    found = {}
-    for table in ("measurements", "issues", "subjects"):
-        listed = cohort.arrow(table).to_pylist()
-        for row in listed:
-            row.pop("run_id")
-        found[table] = sorted(listed, key=lambda row: json.dumps(row, default=str, sort_keys=True))
-    return found
 
 
 def observation(draw: random.Random, number: int) -> dict[str, Any]:
@@ -107,27 +87,9 @@ def test_columns_and_single_mapping_agree(
 ) -> None:
     """2,000 Observations, a fifth of them unusual: the same rows and issues both ways, cell by cell."""
     draw = random.Random(seed)
-    file = tmp_path / "o.ndjson"
-    file.write_text("".join(json.dumps(observation(draw, number)) + "\n" for number in range(2_000)))
-    taken: list[int] = []
-    columnwise = kernel.regular_results
-
-    def counted(*arguments: Any) -> Any:
-        found = columnwise(*arguments)
-        taken.append(len(found.places) if found else 0)
-        return found
-
-    # In portions, so that the memories are filled by the first and used by the others.
-    monkeypatch.setattr("fhiradapter.fhir.compression.PORTION", 100_000)
-    monkeypatch.setattr(kernel, "regular_results", counted)
-    by_columns = build_cohort(file, study(time_zone), now=NOW)
-    monkeypatch.setattr(kernel, "regular_results", lambda *_: None)
-    one_by_one = build_cohort(file, study(time_zone), now=NOW)
-    print(f"seed {seed}: {sum(taken)} of 2000 by columns")
-    assert sum(taken) > 500
-    assert rows(by_columns) == rows(one_by_one)
-    assert by_columns.accounting == one_by_one.accounting
-    assert all(account.balanced for account in by_columns.accounting.values())
+    taken = same_both_ways((observation(draw, n) for n in range(2_000)), time_zone, monkeypatch, tmp_path)
+    print(f"seed {seed}: {taken} of 2000 by columns")
+    assert taken > 500
 
 
 @pytest.mark.parametrize("example", ["als_treg", "als_natural_history"])
@@ -138,5 +100,5 @@ def test_examples_agree(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load_study(ROOT / "examples" / example / "study.toml")
     monkeypatch.setattr("fhiradapter.fhir.compression.PORTION", 20_000)
     by_columns = build_cohort(None, loaded, now=NOW)
-    monkeypatch.setattr(kernel, "regular_results", lambda *_: None)
+    monkeypatch.setattr(kernel, "LANES", ())
     assert rows(by_columns) == rows(build_cohort(None, loaded, now=NOW))

@@ -83,7 +83,7 @@ CUTS = {
     "fhiradapter.fhir.memory": ("TOGETHER",),
     "fhiradapter.engines.local": ("AT_ONCE",),
     "fhiradapter.store.landing": ("ROWS_AT_ONCE",),
-    "fhiradapter.settling": ("COPIES_AT_ONCE",),
+    "fhiradapter.holdings": ("COPIES_AT_ONCE",),
 }
 
 

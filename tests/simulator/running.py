@@ -8,6 +8,7 @@ from fhiradapter.connection import Members, Server
 from fhiradapter.fhir.instants import instant, written
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.sync.fetching import fetch
+from fhiradapter.sync.lags import Lags
 from fhiradapter.sync.planning import plan
 from fhiradapter.sync.plans import Plan, Probed
 from fhiradapter.sync.reading import Reading
@@ -92,12 +93,18 @@ class Outcome(NamedTuple):
 
 
 def sync(
-    simulator: Simulator, store: MemoryStore, server: Server, remembered: Probed | None = None, **more: bool
+    simulator: Simulator,
+    store: MemoryStore,
+    server: Server,
+    remembered: Probed | None = None,
+    lags: Lags | None = None,
+    **more: bool,
 ) -> Plan:
     """Run one sync, as a whole, stage by stage."""
     rest = Rest(simulator, page_size=server.page_size)
-    planned = plan("ehr", server, READ, rest, store, remembered=remembered, **more)
-    reading = Reading(rest, store, planned.probed.abilities)
+    lags = lags or Lags(settle_seconds=server.settle_seconds)
+    planned = plan("ehr", server, READ, rest, store, remembered=remembered, lag_seconds=lags.longest, **more)
+    reading = Reading(rest, store, planned.probed.abilities, lags)
     for fetched in planned.excluded:
         store.take(fetched)
     for stage in STAGES:

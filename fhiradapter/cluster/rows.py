@@ -1,0 +1,95 @@
+"""Rows: a table's values of bytes as rows again, in their places and as settlement leaves them."""
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fhiradapter.cluster.tasks import WAITED, Moves
+from fhiradapter.cohort.receipts import SCHEMA as RECEIPTS
+from fhiradapter.cohort.receipts import corrected
+from fhiradapter.cohort.schema import SCHEMAS
+from fhiradapter.cohort.settlement import Settlement
+from fhiradapter.holdings import panels_of
+from fhiradapter.mappers.parts import moved_batch, unpacked_batch
+
+LANDED = {**SCHEMAS, "receipts": RECEIPTS}
+AT = "_at"  # where a row stands in the order in which one process would have written it; bytes that sort so
+PLACE = np.dtype(
+    [("source", ">u4"), ("waited", "u1"), ("file", ">u4"), ("start", ">u8"), ("part", ">u4"), ("row", ">u4")]
+)
+PANELS = pa.schema([("member", pa.string()), ("panel", pa.string())])
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows of a table are wanted, and how: with a settlement, and with their place in the order."""
+
+    table: str
+    moves: Moves
+    sources: tuple[int, ...]
+    """The source of each file."""
+    columns: tuple[str, ...]
+    settlement: Settlement | None = None
+    placed: bool = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that come."""
+        whole = LANDED[self.table]
+        # Spark has no columns that cannot be null, and a frame has no metadata.
+        fields = [pa.field(name, whole.field(name).type) for name in self.columns]
+        return pa.schema([*fields, pa.field(AT, pa.binary())] if self.placed else fields)
+
+
+def unpacked(wanted: Wanted, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield rows of a table from rows of `MAPPED`."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            if not wanted.moves.holds(row):
+                continue
+            packed = pickle.loads(row["content"])  # noqa: S301 - from a worker of the same run
+            rows = moved_batch(unpacked_batch(packed, LANDED[wanted.table]), wanted.moves.of(row))
+            if wanted.placed:
+                rows = rows.append_column(AT, _places(row, wanted.sources[row["file"]]))
+            if wanted.settlement is not None:
+                rows = _settled(wanted.table, rows, wanted.settlement)
+            yield pa.RecordBatch.from_arrays(
+                [rows.column(name) for name in wanted.schema.names], schema=wanted.schema
+            )
+
+
+def members(moves: Moves, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of members with the rows of their panels."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            if moves.holds(row):
+                of_panels, panels = zip(*pickle.loads(row["content"]), strict=True)  # noqa: S301 - as above
+                found = panels_of(pa.array(of_panels, pa.string()), pa.array(panels, pa.string()))
+                yield pa.RecordBatch.from_arrays([found.keys, found.values], schema=PANELS)
+
+
+def _settled(table: str, rows: pa.RecordBatch, settlement: Settlement) -> pa.RecordBatch:
+    if table == "receipts":
+        return next(corrected([rows], settlement.dropped)) if settlement.dropped else rows
+    return settlement.apply(table, rows) if settlement.touches(table) else rows
+
+
+def _places(row: dict[str, Any], source: int) -> pa.Array:
+    """Return bytes by which rows sort as if one process had mapped everything.
+
+    >>> rows = {"wave": 0, "file": 1, "start": 0, "part": 0, "rows": 300}
+    >>> places = _places(rows, 0).to_pylist()
+    >>> places == sorted(places) and places[-1] < _places({**rows, "wave": 2}, 0)[0].as_py()
+    True
+    """
+    count = row["rows"]
+    places = np.zeros(count, PLACE)
+    places["source"], places["waited"] = source, row["wave"] >= WAITED
+    places["file"], places["start"], places["part"] = row["file"], row["start"], row["part"]
+    places["row"] = np.arange(count)
+    fixed = pa.Array.from_buffers(pa.binary(PLACE.itemsize), count, [None, pa.py_buffer(places)])
+    return fixed.cast(pa.binary())
