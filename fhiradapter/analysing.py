@@ -1,6 +1,8 @@
 """Analysing: from a cohort to the results of its study, in one process or in several."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fhiradapter.analysis.parts import deriving_with, over_parts
 from fhiradapter.analysis.population import unmatched_names
@@ -11,6 +13,9 @@ from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.deriving import ByCrew
 from fhiradapter.results import Results, StudyCard
 from fhiradapter.settings import Study
+
+if TYPE_CHECKING:
+    from fhiradapter.cluster.layout import Layout
 
 
 def analyse(cohort: Cohort, study: Study, *, workers: int = 1) -> Results:
@@ -26,6 +31,34 @@ def analyse(cohort: Cohort, study: Study, *, workers: int = 1) -> Results:
     with deriving_with(ByCrew(workers) if workers > 1 else None):
         rows = over_parts(study_rows, cohort, study, kinds_of(study))
     return results_of(rows, study, cohort.accounting, unmatched=unmatched_names(cohort, study))
+
+
+def analyse_on_spark(
+    folder: str | Path,
+    study: Study,
+    accounting: Mapping[str, TypeAccount],
+    *,
+    layout: "Layout | None" = None,
+    workers: int | None = None,
+) -> Results:
+    """Compute the same of the cohort that a run on Spark wrote to `folder`/cohort.
+
+    What is derived of subjects is derived by Spark's workers, bucket by bucket; what comes to the driver are
+    rows that were reduced to what the summaries need. `accounting` is that of the run.
+    """
+    # Imported here: PySpark is there only where it is asked for.
+    from fhiradapter.cluster.deriving import derive_on_spark
+
+    derived = derive_on_spark(
+        f"{str(folder).rstrip('/')}/cohort",
+        study_rows,
+        study,
+        (kinds_of(study),),
+        accounting=accounting,
+        format=layout.format if layout else "parquet",
+        workers=workers,
+    )
+    return results_of(derived.rows, study, accounting, unmatched=derived.unmatched)
 
 
 def results_of(

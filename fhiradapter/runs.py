@@ -25,7 +25,7 @@ from fhiradapter.assembly import LANDED, Progress
 from fhiradapter.checks import check_names
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.schema import SCHEMAS
-from fhiradapter.errors import SettingsError
+from fhiradapter.errors import SettingsError, UsageError
 from fhiradapter.fhir.files import FileSource, Found, is_url, list_files
 from fhiradapter.reasons import Reason
 from fhiradapter.settings import Study
@@ -66,24 +66,35 @@ def run_study(
     *,
     now: datetime | None = None,
     progress: Progress | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    engine: Engine = "local",
+    say: Callable[[str], None] | None = None,
 ) -> Run:
     """Map, analyse and report a study; writes cohort/, results.json, report.html and run.json.
 
-    A run that is partial still writes everything; `Run.partial` says why, and so does run.json.
+    With the engine "spark" mapping and what is derived of subjects run there; see `map_study`. A run that is
+    partial still writes everything; `Run.partial` says why, and so does run.json.
     Raises SettingsError, DefinitionsError or UsageError when it cannot begin.
     """
+    if is_url(folder):
+        raise UsageError(f"{folder}: a run writes its report to a folder of this machine; `map` takes URLs")
     # Imported here: pandas takes long to load, and mapping does without it.
-    from fhiradapter.analysing import analyse
+    from fhiradapter.analysing import analyse, analyse_on_spark
     from fhiradapter.reports.registry import write_report
 
     wrong = check_names(study)
     if wrong:
         raise SettingsError("; ".join(f"{finding.where} {finding.message}" for finding in wrong))
-    made = map_study(None, study, folder, now=now, progress=progress, workers=workers)
-    cohort = read_cohort(made.folder)
-    rows = sum(len(table) for table in cohort.tables.values())
-    results = analyse(cohort, study, workers=workers if rows > FEW_ROWS else 1)
+    if engine == "spark":
+        made = map_study(None, study, folder, now=now, workers=workers, engine=engine, say=say)
+        if say is not None:
+            say("deriving what is told of each subject")
+        results = analyse_on_spark(folder, study, made.accounting, workers=workers)
+    else:
+        made = map_study(None, study, folder, now=now, progress=progress, workers=workers)
+        cohort = read_cohort(made.folder)
+        rows = sum(len(table) for table in cohort.tables.values())
+        results = analyse(cohort, study, workers=(workers or 1) if rows > FEW_ROWS else 1)
     (made.folder / "results.json").write_bytes(results.to_json())
     report = write_report(results, made.folder / "report.html")
     return replace(made, results=results, report=report)

@@ -75,7 +75,7 @@ def adverse_event_table(
     """Return the adverse events of the subjects of `timeline`, and counts of what could not be said or used.
 
     Subjects are in the order of `timeline`, the events of one as they came. Columns: `row_id`, `subject_id`,
-    `system`, `term`, `key` (term as it is compared), `grade` (Int64: as reported, else 5 with a fatal outcome,
+    `system`, `term`, `key` (term as it is compared), `grade` (Int64: as reported, else 5 where fatal,
     else mild, moderate, severe as 1, 2, 3), `fatal` (outcome fatal or grade 5), `severe` (grade >= 3, and
     every fatal one), `serious` (as the source says, and every fatal one), `withdrawn`, `special`, `reaction`
     (infusion reaction), `cytokine_release`: bool, False where the source does not say; `related`,

@@ -145,15 +145,17 @@ def twelve_items(assessments: Assessments, *, both_cutting: BothCutting) -> pd.D
 
 def _together(items: pd.DataFrame, column: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
     """Return a number for each item that is equal for the items of one assessment."""
-    rater = items["performer"].fillna("")
-    kind = pd.Series(column, index=items.index)
-    day = items.groupby(["subject_id", "on", rater], sort=False).ngroup()
-    instant = items.groupby(["subject_id", "at", rater], sort=False).ngroup()
     parent = pd.Series(pd.factorize(items["parent_id"])[0], index=items.index)
     loose = parent.lt(0)
     # A parent that items of two people name is no assessment of both.
-    parent += (parent.max() + 1) * pd.factorize(items["subject_id"])[0]
-    again = pd.DataFrame({"day": day, "kind": kind})[loose].duplicated()
-    twice = day.isin(day[loose][again])
-    number = parent.mul(3).where(~loose, day.mul(3).add(1).where(~twice, instant.mul(3).add(2)))
-    return number.to_numpy(dtype=np.int64)
+    number = parent + (parent.max() + 1) * pd.factorize(items["subject_id"])[0]
+    if loose.any():
+        rater = items["performer"].fillna("")
+        kind = pd.Series(column, index=items.index)
+        day = items.groupby(["subject_id", "on", rater], sort=False).ngroup()
+        instant = items.groupby(["subject_id", "at", rater], sort=False).ngroup()
+        again = pd.DataFrame({"day": day, "kind": kind})[loose].duplicated()
+        twice = day.isin(day[loose][again])
+        number = number.mul(3).where(~loose, day.mul(3).add(1).where(~twice, instant.mul(3).add(2)))
+    numbers: npt.NDArray[np.int64] = number.to_numpy(dtype=np.int64)
+    return numbers

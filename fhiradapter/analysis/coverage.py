@@ -74,7 +74,7 @@ def coverage_rows(cohort: Cohort, timeline: pd.DataFrame) -> CoverageRows:
 def summarise_coverage(
     rows: CoverageRows, timeline: pd.DataFrame, accounting: Mapping[str, TypeAccount]
 ) -> dict[str, Coverage]:
-    """Return the coverage of each source, of the rows of all subjects and the account of what was received."""
+    """Return the coverage of each source, by the rows of all subjects and the account of what came."""
     sources = {name: _source(rows, name, accounting, of=len(timeline)) for name in SOURCES}
     for name in UNREAD_MEDICATION:
         account = accounting.get(name)

@@ -107,7 +107,9 @@ def split_series(derived: ConceptRows, *, concept: str, by_matrix: bool = True) 
     """
     told, left_out = _subjects(derived.values), derived.left_out
     labels = told if len(told) else left_out
-    matrices = _levels(labels["specimen"], labels["subject_id"]) if by_matrix else [None]
+    matrices: list[str | None] = [None]
+    if by_matrix:
+        matrices = _levels(labels["specimen"], labels["subject_id"])
     first = True
     for matrix in matrices:
         mine, theirs = told, left_out

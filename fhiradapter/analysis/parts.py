@@ -227,7 +227,7 @@ def _together(parts: list[Any]) -> Any:  # noqa: C901, PLR0912 - a line per type
         joined = _frames([part.to_frame("value") for part in known])["value"]
         return joined.rename(first.name)
     if isinstance(first, SufficientStatistics):
-        return SufficientStatistics.concatenate(known)
+        return SufficientStatistics.concatenate(known).in_order()
     if isinstance(first, np.ndarray):
         return np.concatenate(known)
     if isinstance(first, pd.Index):

@@ -136,7 +136,7 @@ def _why_none(rows: StagingRows, study: Study) -> str | None:
 
 def _domains(staged: pd.DataFrame, timeline: pd.DataFrame, *, every: bool) -> pd.DataFrame:
     """Return each subject's points at baseline and in the end, NaN where there are none."""
-    columns = {}
+    columns: dict[str, FloatArray] = {}
     for name in DOMAINS:
         known = staged.loc[staged[name].notna(), ["place", "on", name]]
         known = known if every else known.drop_duplicates(["place", "on"])

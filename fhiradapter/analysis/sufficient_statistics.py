@@ -127,6 +127,15 @@ class SufficientStatistics:
         """Number of visits, n."""
         return int(self.counts.sum())
 
+    def in_order(self) -> SufficientStatistics:
+        """Return them with the subjects in order of their labels; sums over subjects depend on it."""
+        if self.groups.is_monotonic_increasing:
+            return self
+        order = self.groups.argsort()
+        return replace(
+            self, groups=self.groups[order], counts=self.counts[order], products=self.products[order]
+        )
+
     def with_fixed(self, names: Sequence[str]) -> SufficientStatistics:
         """Return the statistics of a model with some of the columns of X only, in their order.
 

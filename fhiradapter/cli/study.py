@@ -26,6 +26,7 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="Where to write; by default out/<study id>.")
     ] = None,
     workers: Workers = None,
+    engine: Engine = "local",
     as_json: AsJson = False,
 ) -> None:
     """Read the sources, make the cohort, analyse it and write the report, in one go."""
@@ -34,8 +35,11 @@ def run(
 
     loaded = load_study(study)
     folder = out or Path("out") / loaded.study.id
-    with _reading(None, loaded) as (progress, size):
-        made = run_study(loaded, folder, progress=progress, workers=_workers(workers, size))
+    if engine == "spark":
+        made = run_study(loaded, folder, workers=workers, engine=engine, say=_say)
+    else:
+        with _reading(None, loaded) as (progress, size):
+            made = run_study(loaded, folder, progress=progress, workers=_workers(workers, size))
     _show(made, as_json=as_json)
 
 
@@ -74,6 +78,9 @@ def analyse(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT_DIR", help="What `map` or `run` wrote.")],
     study: Annotated[Path, typer.Option(metavar="STUDY.toml", help="The study file.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write results.json.")],
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Processes that analyse side by side; same results.")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Compute the results of a cohort that is already mapped."""
@@ -81,7 +88,7 @@ def analyse(
     from fhiradapter.settings import load_study
     from fhiradapter.store.directory import read_cohort
 
-    results = compute(read_cohort(cohort), load_study(study))
+    results = compute(read_cohort(cohort), load_study(study), workers=workers)
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_bytes(results.to_json())
     print_files({"results": out / "results.json"}, as_json=as_json)

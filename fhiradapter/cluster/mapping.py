@@ -107,7 +107,7 @@ class _Mapping:
         inputs = tuple(inputs_of(self._storage, sources))
         total = sum(max(one.size, 0) for one in inputs)
         self._say(f"found {len(inputs):,} files of {total / 1e6:,.0f} MB")
-        frames.cut_into(self._spark, total)
+        self._total = total
         self._layout = self._layout.of(total)
         self._remove_unfinished()
         for name in outdated:
@@ -137,7 +137,8 @@ class _Mapping:
             PLANNED,
             homes,
         )
-        told, moves, order = self._mapped(work)
+        with frames.cut_fairly(self._spark, self._total):
+            told, moves, order = self._mapped(work)
         waited, stale = self._waited(work, told, moves, order)
         moves = replace(moves, stale=moves.stale | {WAITED: stale})
         told += waited

@@ -58,6 +58,7 @@ class Horizon:
 
     def before(self, table: str, limits: dict[str, int], merged: dict[str, str]) -> list[str]:
         """Return the subjects who have a row of this table before their own limit, merged records too."""
+        self._look()
         early = {
             survivor
             for (name, subject), at in self._earliest.items()

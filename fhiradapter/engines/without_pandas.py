@@ -18,4 +18,5 @@ class WithoutPandas:
 
 def do_without_pandas() -> None:
     """Do without pandas in this process from now on."""
-    sys.meta_path.insert(0, WithoutPandas())  # type: ignore[arg-type] - the base class takes long to import
+    # The base class of finders takes long to import, and nothing asks for it.
+    sys.meta_path.insert(0, WithoutPandas())

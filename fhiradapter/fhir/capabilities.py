@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from fhiradapter.errors import ServerError
+from fhiradapter.fhir.bulk import Offers, offers_of
 from fhiradapter.fhir.datatypes import Element
 from fhiradapter.fhir.pages import date_of, refuse
 from fhiradapter.fhir.rest import Rest, metadata_of
@@ -86,6 +87,8 @@ class Capabilities(NamedTuple):
     smart: bool
     date: datetime | None
     """The server's time, UTC."""
+    offers: Offers
+    """What it says of its exports, in full."""
 
 
 _statements = msgspec.json.Decoder(Statement)
@@ -120,6 +123,7 @@ def read_capabilities(rest: Rest, *, with_smart: bool = True) -> Capabilities:
         not EXPORT.isdisjoint(operations),
         with_smart and _is_smart(rest),
         date_of(reply.headers),
+        offers_of(reply.body),
     )
 
 

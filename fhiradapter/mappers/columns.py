@@ -70,7 +70,7 @@ def constant(value: str | None, count: int) -> pa.Array:
     return _shared(value).slice(0, count)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)  # half a megabyte each; a long sync has a raw file, and so a column, per commit
 def _shared(value: str | None) -> pa.Array:
     return _repeated(value, SHARED_LENGTH)
 

@@ -55,12 +55,19 @@ def learn_patient(patient: Patient, context: Context) -> None:
         learn_identifiers(patient.identifier, patient.id, context)
 
 
-def learn_identifiers(identifiers: list[Identifier] | None, patient: str, context: Context) -> None:
-    """Remember the identifiers that a Patient goes by; an old one may have become somebody else's."""
+def learn_identifiers(identifiers: list[Identifier] | None, patient: str, context: Context) -> list[str]:
+    """Remember the identifiers that a Patient goes by, and return all of them.
+
+    An old one may have become somebody else's.
+    """
+    keys = []
     for identifier in identifiers or ():
         key = identifier_key(identifier)
-        if key and identifier.use != "old":
-            context.lookups.add_identifier(key, patient)
+        if key:
+            keys.append(key)
+            if identifier.use != "old":
+                context.lookups.add_identifier(key, patient)
+    return keys
 
 
 def identifier_keys(identifiers: list[Identifier] | None) -> list[str]:

@@ -15,7 +15,7 @@ from fhiradapter.fhir.dates import NEVER, Moment
 from fhiradapter.mappers.candidates import Candidates, RegularRows
 from fhiradapter.mappers.context import ALONE, Context
 from fhiradapter.mappers.outcome import NAMELESS, PROVENANCE
-from fhiradapter.mappers.patient import identifier_keys, is_before, learn_identifiers, map_patient
+from fhiradapter.mappers.patient import is_before, learn_identifiers, map_patient
 
 TABLE, KIND = "subjects", "Patient"
 PARTS = (
@@ -100,10 +100,10 @@ def _in_columns(left: Candidates, context: Context) -> RegularRows:
     columns: list[Sequence[Any] | pa.Array] = [*context.persons.columns(TABLE, left["template"])]
     columns[BORN] = list(zip(*left["born"], strict=True))
     columns[DIED] = list(zip(*left["died"], strict=True))
-    keys = [identifier_keys(sent) for sent in left["identifier"]]
-    columns[IDENTIFIERS] = [" ".join(known) or None for known in keys]
-    for id_, sent in zip(left["id"], left["identifier"], strict=True):
-        learn_identifiers(sent, id_, context)
+    columns[IDENTIFIERS] = [
+        " ".join(learn_identifiers(sent, id_, context)) or None if sent else None
+        for id_, sent in zip(left["id"], left["identifier"], strict=True)
+    ]
     ids = left["id"]
     prefix = context.subject_prefix
     subjects = [prefix + id_ for id_ in ids] if prefix else ids

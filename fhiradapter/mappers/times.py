@@ -34,9 +34,10 @@ class Times(NamedTuple):
 
     @property
     def micros(self) -> npt.NDArray[np.int64]:
-        """Instants as microseconds since 1970, without a copy; what stands for a null has no meaning."""
+        """Instants as microseconds since 1970; what stands for a null has no meaning."""
         values = self.at.view(pa.int64())
-        return (values if not values.null_count else pc.fill_null(values, 0)).to_numpy()
+        micros: npt.NDArray[np.int64] = pc.fill_null(values, 0).to_numpy()
+        return micros
 
     @property
     def missing(self) -> npt.NDArray[np.bool_]:
@@ -51,7 +52,7 @@ def read_times(texts: Sequence[str | None], context: Context) -> Times | list[bo
     Every text of those that are is read without a remark by the reader of single ones.
     """
     dates = context.dates
-    sent = [text for text in texts if text is not None] if None in texts else texts
+    sent = [text for text in texts if text is not None]
     offsets = frozenset(map(_offset, sent))
     if not (set(map(_separator, sent)) <= {"T"} and offsets <= dates.offsets.keys()):
         return [text is None or _is_plain(text, dates) for text in texts]

@@ -15,7 +15,7 @@ from fhiradapter.store.tables import SCHEMA_VERSION, statements
 STORAGE_VERSION = (
     "v1.4.0"  # of the oldest DuckDB that fhiradapter runs with, so that any of them reads the file
 )
-MEMORY = "256MB"
+MEMORY = "192MB"
 SETTINGS = {
     "storage_compatibility_version": STORAGE_VERSION,
     # Hospitals' networks are closed.

@@ -137,10 +137,11 @@ def add_counts(database: Database, run_id: str, counts: Counts) -> None:
         database.execute(
             "INSERT INTO base.received VALUES (?, ?, ?, ?, ?, ?)", [run_id, source, kind, fate, reason, count]
         )
-    database.execute(
-        "UPDATE base.runs SET new = new + ?, changed = changed + ?, removed = removed + ? WHERE run_id = ?",
-        [counts.new, counts.changed, counts.removed, run_id],
-    )
+    if counts.new or counts.changed or counts.removed:
+        database.execute(
+            "UPDATE base.runs SET new = new + ?, changed = changed + ?, removed = removed + ? WHERE run_id = ?",
+            [counts.new, counts.changed, counts.removed, run_id],
+        )
 
 
 def end(database: Database, run_id: str, ended: datetime, *, stopped: bool) -> str:

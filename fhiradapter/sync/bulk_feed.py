@@ -75,13 +75,7 @@ class BulkFeed:
     """Reads some types of a source by exports, and hands on what came of them."""
 
     def __init__(
-        self,
-        planned: Plan,
-        known: StoreKnown,
-        rest: Rest,
-        given: Circumstances,
-        store: Path,
-        offers: Offers,
+        self, planned: Plan, known: StoreKnown, rest: Rest, given: Circumstances, store: Path
     ) -> None:
         self._planned = planned
         self._known = known
@@ -89,7 +83,7 @@ class BulkFeed:
         self._given = given
         self._types = [kind for kind, one in planned.probed.abilities.items() if one.feed == "bulk"]
         self._store = store
-        self._offers = offers
+        self._offers = planned.capabilities.offers
 
     def read(self, commit: Callable[[Fetched], object]) -> Came:
         """Go on with the export under way and do those that are needed; parts are committed as they come.
@@ -161,9 +155,10 @@ class _Sieve:
 
     def take(self, fetched: Fetched) -> None:
         unit, ability = fetched.unit, self._abilities.get(fetched.unit.type)
-        is_chosen = ability is not None and ability.chosen and unit.feed == "bulk"
+        # An export begun by an earlier run may hold types that are searched for now.
+        is_asked_for = ability is not None and ability.feed == "bulk" and not ability.chosen
         has_no_file = str(Reason.NO_FILE) in fetched.warnings
-        if ability is None or not is_chosen:
+        if ability is None or is_asked_for or unit.feed != "bulk":
             self._commit(fetched)
         elif fetched.failure is not None:
             self._failed.append(fetched)
@@ -180,9 +175,10 @@ class _Sieve:
         for fetched in self._failed:
             if fetched.failure is not None and over.get(fetched.unit.type):
                 self._refused[fetched.unit.type] = str(fetched.failure.reason)
-            else:
+            elif self._abilities[fetched.unit.type].chosen:
                 self._commit(fetched)
-        return Came(frozenset(self._exported - self._refused.keys()), self._refused)
+        refused = {kind: why for kind, why in self._refused.items() if self._abilities[kind].chosen}
+        return Came(frozenset(self._exported - self._refused.keys()), refused)
 
 
 def _sentence(told: Told) -> str:

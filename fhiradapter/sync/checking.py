@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 
 from fhiradapter.errors import FhirAdapterError
-from fhiradapter.fhir.bulk import offers_of
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.smart import SmartBackend
 from fhiradapter.settings import Source, Study
@@ -88,8 +87,7 @@ def _check(source: Source, kinds: Sequence[str], folder: Path, given: Circumstan
                     found, granted=tuple(auth.granted or ()), not_granted=tuple(sorted(missing))
                 )
             rest = Rest(fetcher, page_size=source.server.page_size)
-            offers = offers_of(rest.document("metadata").body)
-            exportable = Exportable(offers, frozenset(found.not_granted))
+            exportable = Exportable(denied=frozenset(found.not_granted))
             planned = plan(
                 source.name, source.server, kinds, rest, NothingKnown(), folder=folder, exportable=exportable
             )
@@ -101,7 +99,7 @@ def _check(source: Source, kinds: Sequence[str], folder: Path, given: Circumstan
         found,
         software=planned.capabilities.software,
         fhir_version=planned.capabilities.fhir_version,
-        exports=tuple(sorted(offers.levels)),
+        exports=tuple(sorted(planned.capabilities.offers.levels)),
         patients=None if patients is None else len(patients),
         feeds=described(planned.probed),
         problem=problem,

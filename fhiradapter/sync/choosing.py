@@ -27,7 +27,8 @@ RULE = (
 class Exportable(NamedTuple):
     """What exports may read."""
 
-    offers: Offers
+    offers: Offers | None = None
+    """Null: what the server says."""
     denied: frozenset[str] = frozenset()
     """Types that no granted scope covers."""
 
@@ -47,14 +48,16 @@ def chosen(
     which everything is to be read now.
     """
     found = {kind: as_searched(ability) for kind, ability in abilities.items()}
-    if exportable is None or not exportable.offers.levels:
+    offers = exportable.offers if exportable is not None else None
+    if exportable is None or offers is None or not offers.levels:
         return found
     everyone = found[PATIENT_TYPE].total if PATIENT_TYPE in found else None
     for kind, ability in found.items():
         if kind in LOOKED_UP or kind in server.feeds:
             continue
         size = requests(ability, server, patients=patients, everyone=everyone)
-        obstacle = _obstacle(kind, ability, exportable, server, membership)
+        denied = kind in exportable.denied
+        obstacle = _obstacle(kind, ability, offers, server, membership, denied=denied)
         if obstacle is None and ability.feed == "updated" and kind not in first:
             obstacle = "searches tell what changed"
         if obstacle is None and ability.feed is not None and size <= MOST_REQUESTS:
@@ -99,7 +102,7 @@ def as_searched(ability: Ability) -> Ability:
 
 
 def _obstacle(
-    kind: str, ability: Ability, exportable: Exportable, server: Server, membership: Membership
+    kind: str, ability: Ability, offers: Offers, server: Server, membership: Membership, *, denied: bool
 ) -> str | None:
     """Return why a type cannot be left to exports."""
     cohort, export = server.cohort, server.export
@@ -107,10 +110,10 @@ def _obstacle(
         return "exports are of a Group or of everybody"  # few servers take a list of Patients
     if export.type_filters or export.elements:
         return "the settings of exports leave something out"
-    asked = request_of(server, (kind,), exportable.offers)
+    asked = request_of(server, (kind,), offers)
     if asked is None or (asked.level == "group") != (cohort.group is not None):
         return f"the server exports no {'Group' if cohort.group is not None else 'Patients without a Group'}"
-    if kind in exportable.denied:
+    if denied:
         return "no scope covers the type"
     if ability.refused in {Reason.FORBIDDEN, Reason.NOT_OFFERED}:
         return "the server does not let it be read"

@@ -16,7 +16,6 @@ from fhiradapter.sync.export_states import Slice
 SLICE = 32 << 20  # bytes of lines that are committed together
 LINE_BREAK, BEGIN, END = b"\n{}"
 
-
 Signs = npt.NDArray[np.uint8]
 
 

@@ -77,6 +77,8 @@ def plan(
         except RefusedAnswerError as error:
             refusal = error
     first = frozenset(kind for kind in wanted if not main_marks(known, kind))
+    if exportable is not None and exportable.offers is None:
+        exportable = exportable._replace(offers=capabilities.offers)
     abilities = chosen(
         abilities,
         exportable,

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from fhiradapter.errors import AuthenticationError
-from fhiradapter.fhir.bulk import Offers, offers_of
 from fhiradapter.fhir.rest import Rest
 from fhiradapter.fhir.smart import SmartBackend
 from fhiradapter.fhir.units import Fetched, Unit
@@ -54,7 +53,6 @@ class SourceRun:
         server = self._source.server
         assert server is not None
         self._check_scopes(kinds)
-        offers = offers_of(self._rest.document("metadata").body)
         planned = plan(
             self._source.name,
             server,
@@ -66,11 +64,11 @@ class SourceRun:
             folder=study.folder,
             full=full,
             lag_seconds=self._lags.longest,
-            exportable=Exportable(offers),
+            exportable=Exportable(),
         )
         self._remember(planned.probed)
         self._exclude(planned.excluded)
-        planned = self._export(planned, offers)
+        planned = self._export(planned)
         failed = {(unit.type, unit.shard) for unit in self._store.failed_units()}
         left: list[Fetched] = []
         for stage in STAGES:
@@ -87,9 +85,9 @@ class SourceRun:
         self._remember_lag()
         return planned.membership.remarks
 
-    def _export(self, planned: Plan, offers: Offers) -> Plan:
+    def _export(self, planned: Plan) -> Plan:
         """Read what exports read; return the plan of the rest."""
-        feed = BulkFeed(planned, self._known, self._rest, self._given, self._store.place.folder, offers)
+        feed = BulkFeed(planned, self._known, self._rest, self._given, self._store.place.folder)
         came = feed.read(self._take_one)
         for kind, reason in came.refused.items():
             say("type not exported", run=self._run_id, source=self._source.name, type=kind, reason=reason)

@@ -17,7 +17,7 @@ from tests.benchmarks.observations import lab_observations
 
 FILES = 4
 LINES = 4_000  # different ones, repeated until a file has its size
-ROUNDS = 3
+ROUNDS = 5
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -16,11 +16,14 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+import orjson
+
 from fhiradapter.engines.without_pandas import do_without_pandas
 from tests.benchmarks.resources import GENERATORS
 
 REST = "everything else"
 STARTING = "start of the process"
+BARE = "orjson.loads"  # of the same lines in the same process, to compare machines by
 HASHING = "hashing the input for run.json"
 PACKING, UNPACKING = "packing for another process", "unpacking"
 PARENTS = (
@@ -115,7 +118,7 @@ class Stopwatch:
 
 
 def steps(kind: str, count: int) -> dict[str, float]:
-    """Return microseconds of processor time a resource, by step; and the seconds until mapping begins."""
+    """Return microseconds of processor time a resource, by step; that of `STARTING` and `BARE` beside it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{kind}.ndjson"
         with file.open("wb") as stream:
@@ -143,4 +146,8 @@ def main(file: str, out: str) -> None:
     take = Assembly._take
     Assembly._take = lambda self, part: take(self, Part.unpacked(part.packed()))  # type: ignore[method-assign]
     watch.time(REST, map_study, [file], anonymous_study(), Path(out))
-    print(json.dumps({STARTING: started, **watch.seconds}))
+    lines = Path(file).read_bytes().splitlines()
+    began = time.process_time()
+    for line in lines:
+        orjson.loads(line)
+    print(json.dumps({STARTING: started, BARE: time.process_time() - began, **watch.seconds}))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from statistics import median
 
 from fhiradapter.settings import Study
 from fhiradapter.store.snapshot import read_snapshot
@@ -27,6 +28,7 @@ PER_SUBJECT = 500
 ENCOUNTERS = 10  # a subject, as lab_observations refers to them
 INFUSIONS = 25
 CONDITIONS = 15
+ROUNDS = 5  # of later syncs
 
 
 def line(**resource_: object) -> bytes:
@@ -103,14 +105,14 @@ def patients(subjects: int) -> Iterator[bytes]:
         )
 
 
-def changes(count: int, *, one_in: int = 100) -> dict[str, dict[str, bytes]]:
-    """Return every hundredth lab result in another version, by type and id."""
+def changes(count: int, *, one_in: int = 100, day: int = 0) -> dict[str, dict[str, bytes]]:
+    """Return every hundredth lab result in another version, made some days later, by type and id."""
     found = {}
     for number, content in enumerate(islice(resources(count)["Observation"], 0, None, one_in)):
         one = json.loads(content)
-        at = BEGIN + timedelta(hours=6, seconds=number)
-        one["meta"] |= {"versionId": "2", "lastUpdated": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"}
-        one["valueQuantity"]["value"] = round(one["valueQuantity"]["value"] * 1.1, 2)
+        at = BEGIN + timedelta(days=day, hours=6, seconds=number)
+        one["meta"] |= {"versionId": str(day + 2), "lastUpdated": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"}
+        one["valueQuantity"]["value"] = round(one["valueQuantity"]["value"] * (1.1 + day / 10), 2)
         found[one["id"]] = line(**one)
     return {"Observation": found}
 
@@ -143,7 +145,7 @@ class Watch:
 
 
 def sync_costs(count: int, *, change: bool) -> dict[str, float]:
-    """Measure a first sync, one of 1 % changed, and one of nothing."""
+    """Measure a first sync, some of 1 % changed, and as many of nothing; of these the one in the middle."""
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -161,24 +163,35 @@ def sync_costs(count: int, *, change: bool) -> dict[str, float]:
             "peak, MB": peak(),
         }
         if change:
-            changed = changes(count)
-            server.change(changed)
-            for name, expected in (("1 % changed", len(changed["Observation"])), ("nothing changed", 0)):
-                server.now += timedelta(days=1)
-                server.requests.clear()
-                watch = Watch()
-                made = synced(server, folder)
-                clock, spent = watch.read()
-                assert (made.run.changed, made.run.outcome) == (expected, "complete"), made
-                figures |= {
-                    f"seconds, {name}": clock,
-                    f"seconds of work, {name}": spent,
-                    f"percent of the first sync, {name}": 100 * clock / figures["seconds, first sync"],
-                    f"percent of the first sync's work, {name}": 100 * spent / work,
-                    f"requests, {name}": server.requests.total(),
-                }
-            figures["tables that differ from a fresh sync"] = len(differing(server, folder))
+            figures |= _later(server, folder, count, clock, work)
     return figures
+
+
+def _later(server: InstantServer, folder: Path, count: int, clock: float, work: float) -> dict[str, float]:
+    """Return what later syncs cost beside the first one."""
+    taken: dict[str, list[tuple[float, float]]] = {"1 % changed": [], "nothing changed": []}
+    figures: dict[str, float] = {}
+    for day in range(ROUNDS):
+        changed = changes(count, day=day)
+        server.change(changed)
+        server.now += timedelta(days=1)
+        for name, expected in zip(taken, (len(changed["Observation"]), 0), strict=True):
+            server.requests.clear()
+            watch = Watch()
+            made = synced(server, folder)
+            taken[name].append(watch.read())
+            assert (made.run.changed, made.run.outcome) == (expected, "complete"), made
+            figures[f"requests, {name}"] = server.requests.total()
+            server.now += timedelta(minutes=30)
+    for name, rounds in taken.items():
+        seconds, worked = (median(column) for column in zip(*rounds, strict=True))
+        figures |= {
+            f"seconds, {name}": seconds,
+            f"seconds of work, {name}": worked,
+            f"percent of the first sync, {name}": 100 * seconds / clock,
+            f"percent of the first sync's work, {name}": 100 * worked / work,
+        }
+    return figures | {"tables that differ from a fresh sync": len(differing(server, folder))}
 
 
 def differing(server: InstantServer, folder: Path) -> list[str]:

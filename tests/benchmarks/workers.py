@@ -13,11 +13,14 @@ import msgspec
 import orjson
 
 from fhiradapter.fhir.elements import AnyResource
+from tests.benchmarks.observations import lab_observations
 from tests.benchmarks.resources import GENERATORS
 
 SAMPLED_EVERY = 0.02  # seconds between looks at the memory of all processes
 PAGE = os.sysconf("SC_PAGE_SIZE")
-LARGEST_WITH_YARDSTICKS = 100_000
+LARGEST_WITH_YARDSTICKS = 100_000  # resources that are held in memory for them
+LARGEST_SCAN = 1_000_000
+MACHINE = "two processes of orjson.loads, times as fast as one"
 
 # What the rows of measurements are made of; aggregated, so that no column can be passed over.
 SCAN = """
@@ -53,11 +56,11 @@ def map_rates(kind: str, count: int, *, rounds: int = 1) -> dict[str, float]:
         for _ in range(rounds):
             for name, step in steps.items():
                 best[name] = min(best[name], step())
-            if count <= LARGEST_WITH_YARDSTICKS:
-                for name, seconds in _yardsticks(file, kind).items():
-                    yardsticks[name] = min(yardsticks.get(name, float("inf")), seconds)
+            for name, seconds in _yardsticks(file, kind, count).items():
+                yardsticks[name] = min(yardsticks.get(name, float("inf")), seconds)
     figures: dict[str, float] = {}
     for name, (seconds, processor, peak) in best.items():
+        figures[f"{name}: seconds"] = seconds
         figures[f"{name}: resources a second"] = count / seconds
         figures[f"{name}: processor microseconds a resource"] = processor / count * 1e6
         figures[f"{name}: peak of all processes, MB"] = peak
@@ -65,6 +68,56 @@ def map_rates(kind: str, count: int, *, rounds: int = 1) -> dict[str, float]:
     for name, seconds in yardsticks.items():
         figures[f"processor time / {name}"] = best["workers 1"][1] / seconds
     return figures
+
+
+def machine() -> dict[str, float]:
+    """Return how much faster two processes are than one on this machine, when they share nothing."""
+    lines = b"\n".join(lab_observations(20_000))
+    alone, both = (min(_loaded(lines, count) for _ in range(3)) for count in (1, 2))
+    return {MACHINE: 2 * alone / both}
+
+
+def _loaded(lines: bytes, count: int) -> float:
+    """Return the seconds that some processes take to decode the same lines side by side."""
+    script = (
+        "import sys, orjson; lines = sys.stdin.buffer.read(int(sys.argv[1])).splitlines(); "
+        "print('ready', flush=True); sys.stdin.buffer.read(1); "
+        "[orjson.loads(line) for _ in range(20) for line in lines]"
+    )
+    command = [sys.executable, "-c", script, str(len(lines))]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)]
+    for one in running:
+        assert one.stdin is not None
+        assert one.stdout is not None
+        one.stdin.write(lines)
+        one.stdin.flush()
+        one.stdout.readline()
+    began = time.perf_counter()
+    for one in running:
+        one.communicate(b".")
+    return time.perf_counter() - began
+
+
+def evenness(small: dict[str, float], large: dict[str, float], counts: tuple[int, int]) -> dict[str, float]:
+    """Compare what `map_rates` found for few and for many resources, by two workers.
+
+    Every run starts three processes once, however many resources follow; what that takes is told by the run
+    of one resource, and left out of the second figure.
+    """
+    starting = map_rates("Observation", 1, rounds=3)["workers 2: seconds"]
+    few, many = (
+        found["workers 2: seconds"] / count for found, count in zip((small, large), counts, strict=True)
+    )
+    begun = [
+        (found["workers 2: seconds"] - starting) / count
+        for found, count in zip((small, large), counts, strict=True)
+    ]
+    peak = "workers 2: peak of all processes, MB"
+    return {
+        "wall time a resource, of that of few": many / few,
+        "wall time a resource without the start, of that of few": begun[1] / begun[0],
+        "peak of all processes, of that of few": large[peak] / small[peak],
+    }
 
 
 def _mapped(file: Path, out: Path, workers: int) -> tuple[float, float, float]:
@@ -96,10 +149,11 @@ def _memory(process: int) -> int:
     return pages * PAGE + sum(map(_memory, map(int, children)))
 
 
-def _yardsticks(file: Path, kind: str) -> dict[str, float]:
+def _yardsticks(file: Path, kind: str, count: int) -> dict[str, float]:
     """Return the processor seconds that bare readers take for the same file."""
     decode = msgspec.json.Decoder(AnyResource).decode
-    lines = file.read_bytes().splitlines()
+    in_memory = count <= LARGEST_WITH_YARDSTICKS
+    lines = file.read_bytes().splitlines() if in_memory else []
 
     def load() -> None:
         for line in lines:
@@ -112,10 +166,10 @@ def _yardsticks(file: Path, kind: str) -> dict[str, float]:
     def scan() -> None:
         with duckdb.connect() as connection:
             connection.execute("SET threads = 2")
-            assert connection.execute(SCAN, [str(file)]).fetchall()[0][0] == len(lines)
+            assert connection.execute(SCAN, [str(file)]).fetchall()[0][0] == count
 
-    steps = {"orjson.loads": load, "msgspec decode": typed}
-    if kind == "Observation":
+    steps = {"orjson.loads": load, "msgspec decode": typed} if in_memory else {}
+    if kind == "Observation" and count <= LARGEST_SCAN:
         steps["DuckDB's typed scan"] = scan
     took = {}
     for name, step in steps.items():

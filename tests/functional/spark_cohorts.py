@@ -26,7 +26,7 @@ from fhiradapter.settings import Study
 from fhiradapter.store.directory import read_accounting
 
 CASES = Path(__file__).parents[1] / "cases"
-SPLIT = 3_000  # bytes, so that small files are cut many times
+SPLIT = 16_000  # bytes, so that small files are cut several times
 PER_KILOGRAM = {"dose": {"value": 2, "unit": "10*6.{cells}/kg", "code": "10*6.{cells}/kg"}}
 OLDEST_JAVA = 17
 
@@ -55,7 +55,6 @@ def running_spark() -> Iterator[Any]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",
-        "spark.sql.files.maxPartitionBytes": str(SPLIT),
     }.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from both_ways import same_both_ways
+from both_ways import NOW, same_both_ways
 from test_regular_results import observation
 
+from fhiradapter.api import build_cohort
 from fhiradapter.mappers import templates
 
 SEED = 20_261_123
@@ -205,3 +206,22 @@ def test_templates_that_are_full_change_nothing(monkeypatch: pytest.MonkeyPatch,
     taken = same_both_ways(resources, None, monkeypatch, tmp_path)
     print(f"{taken} of {len(resources)} by columns")
     assert 0 < taken < 500
+
+
+def test_patients_in_columns_are_found_by_their_identifiers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of 300 Patients in columns 100 are named by an identifier alone; one that is old names nobody."""
+    people = [person(random.Random(1), n) for n in range(300)]
+    for number, one in enumerate(people):
+        one["identifier"] = [
+            {"system": "urn:mrn", "value": str(number), "use": "old" if number < 9 else "usual"}
+        ]
+    given = [administration(random.Random(2), n) for n in range(100)]
+    for number, one in enumerate(given):
+        one["subject"] = {"identifier": {"system": "urn:mrn", "value": str(number)}}
+    assert same_both_ways([*people, *given], None, monkeypatch, tmp_path) >= len(people)
+    monkeypatch.undo()
+    found = build_cohort(tmp_path / "in.ndjson", now=NOW).arrow("exposures").column("subject_id").to_pylist()
+    assert found[9:] == [f"p{number}" for number in range(9, 100)]
+    assert all(subject.startswith("identifier-") for subject in found[:9])

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from incoming import NOW, line, observation, patient
 from spark_cohorts import (
+    SPLIT,
     differences,
     record_of,
     rows_of,
@@ -42,8 +43,9 @@ SECRET = "Erika Mustermann"
 
 @pytest.fixture(scope="module", autouse=True)
 def spark() -> Iterator[Any]:
-    """One session for all tests."""
-    with running_spark() as session:
+    """One session for all tests, in which files are cut as large ones are."""
+    with pytest.MonkeyPatch.context() as patch, running_spark() as session:
+        patch.setattr("fhiradapter.engines.spark.frames.SMALLEST_SPLIT", SPLIT)
         yield session
 
 

@@ -10,22 +10,28 @@ import pandas as pd
 import pytest
 
 from fhiradapter.analysis.biomarkers import derive_biomarkers
+from fhiradapter.analysis.hys_law import derive_hys_law
+from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.parts import deriving_with
+from fhiradapter.analysis.safety import derive_safety
+from fhiradapter.analysis.safety_by_arm import overview_by_arm
 from fhiradapter.analysis.staging import derive_staging
 from fhiradapter.analysis.survival import derive_survival
 from fhiradapter.analysis.timeline import derive_timeline
 from fhiradapter.analysis.vital_capacity import derive_vital_capacity
-from fhiradapter.api import build_cohort
+from fhiradapter.analysis.vital_signs import derive_vital_signs
+from fhiradapter.api import build_cohort, catalogue_of
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.deriving import InParts
 from fhiradapter.settings import Study, load_study
 from tests.benchmarks.cohorts import study as synthetic_study
 from tests.benchmarks.cohorts import synthetic_cohort
 from tests.spec.damaged_cohorts import SUBJECTS, damaged_cohort, damaged_study
+from tests.spec.safety_cohorts import with_safety_rows
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "als_treg" / "study.toml"
 COUNTS = (1, 2, 3, 7)
-COHORTS = ("synthetic", "als_treg", "nothing", *(f"damaged {seed}" for seed in range(6)))
+COHORTS = ("synthetic", "als_treg", "nothing", *(f"damaged {seed}" for seed in range(4)))
 
 Case = tuple[Cohort, Study, pd.DataFrame]
 
@@ -68,3 +74,32 @@ def test_staging_biomarkers_capacity_and_survival_are_the_same_in_parts(case: Ca
     compared = sum(same_in_parts(case, derive) for derive in MEASURED)
     print(f"comparisons: {compared}")
     assert compared == len(MEASURED) * len(COUNTS)
+
+
+def _safety(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> Any:
+    kinds = {name: concept.kind for name, concept in catalogue_of(study).concepts.items()}
+    return derive_safety(cohort, study, timeline, kinds=kinds)
+
+
+def _overviews(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> Any:
+    return overview_by_arm(cohort, study, timeline, sorted(timeline["arm"].dropna().unique()))
+
+
+def _vital_signs(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> Any:
+    vitals = derive_vital_signs(cohort, study, timeline, given_infusions(cohort, study))
+    return None if vitals is None else vitals.results
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_safety_is_the_same_in_parts(case: Case, seed: int | None) -> None:
+    """With the values, readings, events and medication of the cohort alone, and with more of them."""
+    cohort, study, timeline = case
+    if seed is not None:
+        cohort = with_safety_rows(cohort, seed)
+        found = _safety(cohort, study, timeline)
+        if study.treatment is not None and len(timeline):
+            assert found.laboratory.rows and found.vital_signs.findings and found.reactions.candidates
+    derived = (_safety, _overviews, derive_hys_law, _vital_signs)
+    compared = sum(same_in_parts((cohort, study, timeline), derive) for derive in derived)
+    print(f"comparisons: {compared}")
+    assert compared == len(derived) * len(COUNTS)

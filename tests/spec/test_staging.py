@@ -6,9 +6,9 @@ import pytest
 from small_cohorts import moments, study_of
 from staged_cohorts import UNTREATED, course, days, item_rows, staged, staging_or_note
 
+from fhiradapter.analysing import analyse
 from fhiradapter.analysis.stage_times import DEATH_FIRST, NO_BASELINE, NO_STAGE
 from fhiradapter.analysis.staging import NO_ITEMS, NO_USABLE_ITEMS, ONLY_TOTALS
-from fhiradapter.analysing import analyse
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Results
 
@@ -49,6 +49,16 @@ def test_baseline_last_and_worst_stage_of_an_untreated_subject():
     assert course(staging, "mitos") == ("0", "1", "2", 1)
     assert course(staging, "kings") == ("1", "2", "2", 0)
     assert [one.mitos for one in staging.assessments] == ["0", "1", "2", "1"]
+
+
+def test_items_of_two_people_with_one_parent_are_two_assessments():
+    """A questionnaire is of one person: what a source sends under one id for two is never mixed."""
+    rows = item_rows("subject_id | measured | items\ns1 | 2024-01-01 | 444 444 444 444")
+    rows += item_rows("subject_id | measured | items\ns2 | 2024-01-01 | 222 222 222 222")
+    assert {row["parent_id"] for row in rows} == {"panel-0"}
+    staging, _ = staging_or_note(rows)
+    found = [(one.subject_id, one.bulbar, one.gross_motor) for one in staging.assessments]
+    assert found == [("s1", 12, 12), ("s2", 6, 6)]
 
 
 def test_steps_back_are_kept_and_counted():

@@ -1,6 +1,7 @@
 """Frames: lines, files and rows as Spark has them, and Python functions over their Arrow batches."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -19,8 +20,9 @@ SPLITS_OF_A_PROCESSOR = 3  # so that none waits long for the others at the end
 PAYLOAD_GROUP = 32 << 20  # bytes of values of which each has a megabyte, and which are read together
 
 
-def cut_into(spark: SparkSession, total_bytes: int) -> None:
-    """Settle where files are cut from now on: at multiples of a size that gives every processor some splits.
+@contextmanager
+def cut_fairly(spark: SparkSession, total_bytes: int) -> Iterator[None]:
+    """Cut what is read meanwhile at multiples of a size that gives every processor some splits.
 
     None is larger than the session's `spark.sql.files.maxPartitionBytes`.
     """
@@ -28,6 +30,10 @@ def cut_into(spark: SparkSession, total_bytes: int) -> None:
     largest = spark._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(given)  # type: ignore[union-attr]
     fair = total_bytes // (SPLITS_OF_A_PROCESSOR * spark.sparkContext.defaultParallelism)
     spark.conf.set(SPLIT, f"{min(max(fair, SMALLEST_SPLIT), largest)}b")
+    try:
+        yield
+    finally:
+        spark.conf.set(SPLIT, given)
 
 
 def lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
