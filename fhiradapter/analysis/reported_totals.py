@@ -62,9 +62,10 @@ def _assessment_of(reported: pd.DataFrame, totals: pd.DataFrame) -> pd.Series:
     """Return the label in `totals` that each reported total belongs to, -1 for none."""
     if totals.empty:
         return pd.Series(-1, index=reported.index)
-    panels = totals.loc[totals["parent_id"].notna()].drop_duplicates("parent_id")
-    by_parent = _places(reported["parent_id"], panels["parent_id"])
-    place = np.where(by_parent >= 0, by_parent, _places(reported["row_id"], panels["parent_id"]))
+    panels = totals.loc[totals["parent_id"].notna()].drop_duplicates(["subject_id", "parent_id"])
+    by_parent = _panels_of(reported["parent_id"], reported["subject_id"], panels)
+    by_name = _panels_of(reported["row_id"], reported["subject_id"], panels)
+    place = np.where(by_parent >= 0, by_parent, by_name)
     owner = pd.Series(np.append(panels.index, -1)[place], index=reported.index, dtype=np.int64)
     one, other = _comparable(reported, totals)
     for keys in (["subject", "at", "rater"], ["subject", "on", "rater"], ["subject", "on"]):
@@ -81,11 +82,20 @@ def _assessment_of(reported: pd.DataFrame, totals: pd.DataFrame) -> pd.Series:
     return owner
 
 
-def _places(names: pd.Series, among: pd.Series) -> npt.NDArray[np.int64]:
-    """Return the place of each name among some different ones, -1 where it is not there or missing."""
-    words = pc.drop_null(pa.array(among.astype("str")))
-    found = pc.index_in(pa.array(names.astype("str")), value_set=words, skip_nulls=True)
-    return np.asarray(pc.fill_null(found, -1)).astype(np.int64)
+def _panels_of(names: pd.Series, subject_id: pd.Series, panels: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the place of the panel of each name and subject, -1 where it is not there or missing.
+
+    A panel that two subjects name is one of each: nobody has the items of another.
+    """
+    subjects = pd.Index(panels["subject_id"].unique())
+    words = pc.drop_null(pa.array(panels["parent_id"].astype("str"))).unique()
+    keys = []
+    for name, subject in ((panels["parent_id"], panels["subject_id"]), (names, subject_id)):
+        found = pc.index_in(pa.array(name.astype("str")), value_set=words, skip_nulls=True)
+        place, person = np.asarray(pc.fill_null(found, -1)).astype(np.int64), places(subject, subjects)
+        keys.append(np.where((place >= 0) & (person >= 0), place * (len(subjects) + 1) + person, -1))
+    found_at: npt.NDArray[np.int64] = pd.Index(keys[0]).get_indexer(pd.Index(keys[1])).astype(np.int64)
+    return np.where(keys[1] >= 0, found_at, -1)
 
 
 def _comparable(reported: pd.DataFrame, totals: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -169,15 +169,16 @@ def test_a_file_that_java_cannot_hold_is_said(
 
 def test_a_fault_names_the_input_and_not_what_it_holds(tmp_path: Path, spark: Any) -> None:
     """What a worker stumbles over reaches the driver as the input's name, the error's class and its place."""
-    from faulty_spark import SCHEMA, stumble
+    import faulty_spark
 
     from fhiradapter.engines.spark import frames
     from fhiradapter.engines.spark.faults import without_content
 
     (tmp_path / "in.ndjson").write_bytes(line(patient(name=[{"text": SECRET}])))
+    spark.sparkContext.addPyFile(faulty_spark.__file__)  # workers do not look into folders of tests
     given = frames.lines(spark, [str(tmp_path / "in.ndjson")])
     with pytest.raises(WorkerError) as caught, without_content():
-        frames.mapped(given, stumble, SECRET, SCHEMA).collect()
+        frames.mapped(given, faulty_spark.stumble, SECRET, faulty_spark.SCHEMA).collect()
     assert str(caught.value).startswith("in.ndjson, from byte 0: ValueError at stumble:")
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
