@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +19,7 @@ from fhiradapter.cohort.weights import BODY_WEIGHT
 from fhiradapter.reasons import Reason
 from fhiradapter.store.landing import Landing
 
+ENCOUNTERED = ["source", "encounter_id", "source_file", "source_line"]
 COPIES_AT_ONCE = 10_000  # resources that came several times, whose rows are compared in one pass
 Copies = dict[tuple[str, str, str], list[Copy]]
 """(source, type, id) to its receipts, in the order of the input."""
@@ -198,24 +200,31 @@ class LandedRows:
         return {merged.get(subject, subject) for subject in self.horizon.subjects} - known
 
     def unreceived_encounters(self) -> Iterator[pa.RecordBatch]:
-        """Yield the exposures whose Encounter was not received; one that was set aside was received."""
-        sent = [
-            rows.filter(pc.invert(pc.match_substring_regex(rows.column("encounter_id"), NOT_TO_FIND)))
-            for rows in self._with("exposures", "encounter_id")
-        ]
-        if not any(rows.num_rows for rows in sent):
-            return
-        received: set[tuple[str, str]] = set()
+        """Yield an exposure of each Encounter that was not received; one that was set aside was received."""
+        known: set[str] | None = None
+        for batch in self.landing.batches("exposures"):
+            rows = batch.select(ENCOUNTERED).filter(pc.is_valid(batch.column("encounter_id")))
+            rows = rows.filter(pc.invert(pc.match_substring_regex(rows.column("encounter_id"), NOT_TO_FIND)))
+            if not rows.num_rows:
+                continue
+            if known is None:
+                known = self._received_encounters()
+            # One look for each Encounter of the batch: an infusion's visit has many administrations.
+            keys = _encounter_keys(rows.column("source"), rows.column("encounter_id")).dictionary_encode()
+            firsts = np.unique(keys.indices.to_numpy(), return_index=True)[1]
+            names = keys.dictionary.to_pylist()
+            new = [place for place, name in zip(firsts.tolist(), names, strict=True) if name not in known]
+            known.update(names)
+            if new:
+                yield rows.take(pa.array(new))
+
+    def _received_encounters(self) -> set[str]:
+        known: set[str] = set()
         for batch in self.landing.batches("receipts"):
             rows = batch.filter(pc.equal(batch.column("resource_type"), "Encounter"))
-            received.update(
-                zip(rows.column("source").to_pylist(), rows.column("resource_id").to_pylist(), strict=True)
-            )
-        for rows in sent:
-            keys = zip(
-                rows.column("source").to_pylist(), rows.column("encounter_id").to_pylist(), strict=True
-            )
-            yield rows.filter(pa.array([key not in received for key in keys], pa.bool_()))
+            keys = _encounter_keys(rows.column("source"), rows.column("resource_id"))
+            known.update(keys.drop_null().to_pylist())
+        return known
 
     def accounts(self, dropped: Iterable[tuple[str, Reason]]) -> dict[str, TypeAccount]:
         """Return the account of each type."""
@@ -244,3 +253,7 @@ def panels_of(members: pa.Array, panels: pa.Array) -> Translation:
     # 'hospital/Observation/7' names the panel; 'Observation/8' its member.
     sources = pc.list_element(pc.split_pattern(names, "/", max_splits=1), 0)
     return Translation(pc.binary_join_element_wise(sources, members.take(order), "/"), names)
+
+
+def _encounter_keys(source: pa.Array, encounter_id: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(source, encounter_id, "/")

@@ -206,7 +206,9 @@ def _rows(work: Work, split: Split, part: int, made: Part) -> pa.RecordBatch:
     """Return a part as rows of `MAPPED`."""
     mapped = made.mapped
     tables = {**mapped.tables, "receipts": mapped.receipts}
-    contents = {table: (batch.num_rows, packed_batch(batch)) for table, batch in tables.items()}
+    contents: dict[str, tuple[int, Any]] = {
+        table: (batch.num_rows, packed_batch(batch)) for table, batch in tables.items()
+    }
     if mapped.deferred:
         contents[LATER] = len(mapped.deferred), mapped.deferred
     if mapped.members:

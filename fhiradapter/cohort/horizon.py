@@ -1,5 +1,7 @@
 """The horizon: which subjects the rows are about, and the earliest time of each."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -56,7 +58,7 @@ class Horizon:
                     self._earliest[table, subject] = at
         self._waiting, self._rows = {}, 0
 
-    def before(self, table: str, limits: dict[str, int], merged: dict[str, str]) -> list[str]:
+    def before(self, table: str, limits: dict[str, int], merged: Mapping[str, str]) -> list[str]:
         """Return the subjects who have a row of this table before their own limit, merged records too."""
         self._look()
         early = {

@@ -16,7 +16,7 @@ STORAGE_VERSION = (
     "v1.4.0"  # of the oldest DuckDB that fhiradapter runs with, so that any of them reads the file
 )
 MEMORY = "192MB"
-SETTINGS = {
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": STORAGE_VERSION,
     # Hospitals' networks are closed.
     "autoinstall_known_extensions": "false",

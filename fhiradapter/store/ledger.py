@@ -139,7 +139,8 @@ def add_counts(database: Database, run_id: str, counts: Counts) -> None:
         )
     if counts.new or counts.changed or counts.removed:
         database.execute(
-            "UPDATE base.runs SET new = new + ?, changed = changed + ?, removed = removed + ? WHERE run_id = ?",
+            "UPDATE base.runs SET new = new + ?, changed = changed + ?, removed = removed + ?"
+            " WHERE run_id = ?",
             [counts.new, counts.changed, counts.removed, run_id],
         )
 
@@ -227,14 +228,16 @@ def _runs(database: Database, query: str, *parameters: object) -> list[Run]:
         counts[run_id][state] = count
     return [
         Run(
-            row[0],
-            moment(row[1]),
-            moment(row[2]) if row[2] is not None else None,
-            *row[3:],
-            sum(counts[row[0]].values()),
-            *(counts[row[0]].get(state, 0) for state in (DONE, FAILED, EXCLUDED)),
+            run_id,
+            moment(started),
+            moment(ended) if ended is not None else None,
+            *told,
+            planned=sum(counts[run_id].values()),
+            done=counts[run_id].get(DONE, 0),
+            failed=counts[run_id].get(FAILED, 0),
+            excluded=counts[run_id].get(EXCLUDED, 0),
         )
-        for row in found
+        for run_id, started, ended, *told in found
     ]
 
 

@@ -54,7 +54,7 @@ class Round:
 def changes_of(part: Round, mapped: Sequence[int], fates: pa.Table) -> pa.Table:
     """Return the arrivals that were mapped, with what the store had before and what became of them now."""
     places = (fates.column(name).to_pylist() for name in ("source_file", "source_line"))
-    rows = {place: row for row, place in enumerate(zip(*places, strict=True))}
+    rows: dict[Location | None, int] = {place: row for row, place in enumerate(zip(*places, strict=True))}
     found = fates.take(pa.array([rows.get(part.places[number]) for number in mapped], pa.int64()))
     placed = part.placed(mapped, ("new_file", "new_line"))
     changes = part.decided.take(pa.array(mapped, pa.int32()))

@@ -26,7 +26,7 @@ def cut_fairly(spark: SparkSession, total_bytes: int) -> Iterator[None]:
 
     None is larger than the session's `spark.sql.files.maxPartitionBytes`.
     """
-    given = spark.conf.get(SPLIT)
+    given = str(spark.conf.get(SPLIT))
     largest = spark._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(given)  # type: ignore[union-attr]
     fair = total_bytes // (SPLITS_OF_A_PROCESSOR * spark.sparkContext.defaultParallelism)
     spark.conf.set(SPLIT, f"{min(max(fair, SMALLEST_SPLIT), largest)}b")
@@ -62,7 +62,7 @@ def named(spark: SparkSession, urls: Sequence[str]) -> DataFrame:
 
 def frame(spark: SparkSession, table: pa.Table) -> DataFrame:
     """Return a table of the driver as a frame."""
-    found: DataFrame = spark.createDataFrame(table)  # type: ignore[type-var]
+    found: DataFrame = spark.createDataFrame(table)
     return found
 
 

@@ -91,4 +91,5 @@ def _with_settings(running: SparkSession) -> SparkSession:
     )
     if limited:
         session.conf.set(BATCH_BYTES, "16m")
-    return session
+    found: SparkSession = session
+    return found

@@ -20,7 +20,7 @@ class Storage:
 
     def __init__(self, spark: SparkSession) -> None:
         self._java: Any = spark._jvm
-        self._settings = spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+        self._settings = spark._jsc.hadoopConfiguration()
 
     def entry(self, path: str) -> Entry | None:
         """Return what stands at a path; None when nothing does."""
