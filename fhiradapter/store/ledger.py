@@ -14,6 +14,7 @@ from fhiradapter.store.journal import UnitRecord
 from fhiradapter.store.moments import moment
 
 PLANNED, DONE, FAILED, EXCLUDED = "planned", "done", "failed", "excluded"
+ENDS = (DONE, FAILED, EXCLUDED)
 COLUMNS = "source, type, name, feed, shard, since, until, state, reason, status, received"
 TEXTS = ("source", "type", "name", "feed", "shard", "since", "until", "state", "reason")
 UNITS = pa.schema(
@@ -228,16 +229,13 @@ def _runs(database: Database, query: str, *parameters: object) -> list[Run]:
         counts[run_id][state] = count
     return [
         Run(
-            run_id,
-            moment(started),
-            moment(ended) if ended is not None else None,
-            *told,
-            planned=sum(counts[run_id].values()),
-            done=counts[run_id].get(DONE, 0),
-            failed=counts[run_id].get(FAILED, 0),
-            excluded=counts[run_id].get(EXCLUDED, 0),
+            row[0],
+            moment(row[1]),
+            moment(row[2]) if row[2] is not None else None,
+            *row[3:],
+            *(sum(counts[row[0]].values()), *(counts[row[0]].get(state, 0) for state in ENDS)),
         )
-        for run_id, started, ended, *told in found
+        for row in found
     ]
 
 

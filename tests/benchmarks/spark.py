@@ -57,6 +57,11 @@ def _mapped(arguments: list[str]) -> tuple[float, float, float]:
     return time.perf_counter() - began, sum(took.values()), peak
 
 
+def memory_of_family() -> float:
+    """Return the resident bytes of this process and of all that descend from it."""
+    return sum(_sample(process)[1] for process in _family(os.getpid()))
+
+
 def _family(process: int) -> list[int]:
     """Return a process and all that descend from it."""
     try:

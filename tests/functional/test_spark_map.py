@@ -199,6 +199,21 @@ def test_a_run_that_fails_leaves_the_older_cohort(tmp_path: Path, monkeypatch: p
         api.map_on_spark([tmp_path / "in.ndjson"], api.anonymous_study(), out, now=NOW)
 
 
+def test_without_java_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PySpark's own error says that a gateway ended; ours names Java, its version and where it is sought."""
+    from pyspark import SparkContext
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.sql import SparkSession
+
+    def ended(**_: Any) -> None:
+        raise PySparkRuntimeError(errorClass="JAVA_GATEWAY_EXITED", messageParameters={})
+
+    monkeypatch.setattr(SparkSession, "getActiveSession", lambda: None)
+    monkeypatch.setattr(SparkContext, "_ensure_initialized", ended)
+    with pytest.raises(UsageError, match="Java 17 or newer, found by JAVA_HOME"):
+        api.map_on_spark([tmp_path], api.anonymous_study(), tmp_path / "out")
+
+
 def _broken(_: Any) -> None:
     raise WorkerError("broken")
 

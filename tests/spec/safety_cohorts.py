@@ -20,6 +20,7 @@ VITAL_SIGNS = {
     "diastolic_bp": ("mm[Hg]", 84.0, 20.0),
     "oxygen_saturation": ("%", 92.0, 6.0),
 }
+MOST = 300  # infusions that get rows
 TERMS = ("Cytokine release syndrome", "infusion-related reaction", "FALL", None)
 
 Row = dict[str, Any]
@@ -32,14 +33,17 @@ def with_safety_rows(cohort: Cohort, seed: int) -> Cohort:
     events: list[Row] = []
     exposures: list[Row] = []
     infusions = [row for row in cohort.arrow("exposures").to_pylist() if row["started_at"] is not None]
-    for number, infusion in enumerate(draw.sample(infusions, min(len(infusions), 600))):
+    for number, infusion in enumerate(draw.sample(infusions, min(len(infusions), MOST))):
         subject, start = infusion["subject_id"], infusion["started_at"]
         for concept, (unit, low, high, usual, factor) in LABORATORY.items():
             value = round(usual * draw.uniform(1 / factor, factor), 2)
             measurements.append(
                 {
                     **_measured(draw, f"{concept}-{number}", subject, start, days=40),
-                    **{"kind": "lab", "concept": concept, "value": value, "range_low": low},
+                    "kind": "lab",
+                    "concept": concept,
+                    "value": value,
+                    "range_low": low,
                     "unit": draw.choice([unit] * 9 + [None]),
                     "range_high": draw.choice([high] * 9 + [None]),
                     "comparator": draw.choice([None] * 9 + ["<", ">"]),
@@ -50,7 +54,10 @@ def with_safety_rows(cohort: Cohort, seed: int) -> Cohort:
             measurements.append(
                 {
                     **_measured(draw, f"{concept}-{number}", subject, start, days=2),
-                    **{"kind": "vital", "concept": concept, "value": value, "unit": unit},
+                    "kind": "vital",
+                    "concept": concept,
+                    "value": value,
+                    "unit": unit,
                 }
             )
         event = {"kind": "adverse_event", "status": "actual", "term": draw.choice(TERMS)}
