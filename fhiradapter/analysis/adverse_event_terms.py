@@ -25,7 +25,7 @@ def term_rows(table: pd.DataFrame) -> pd.DataFrame:
     np.maximum.at(worst, group.to_numpy(), table["grade"].to_numpy(dtype=np.int64, na_value=0))
     label = np.roll(np.arange(len(GRADES)), 1)[worst[group.to_numpy()]]
     codes = np.where(group.duplicated(), -1, label)
-    return rows.assign(worst=pd.Categorical.from_codes(codes, categories=list(GRADES)))
+    return rows.assign(worst=pd.Categorical.from_codes(codes, categories=pd.Index(GRADES)))
 
 
 def summarise_terms(rows: pd.DataFrame) -> tuple[Term, ...]:

@@ -154,7 +154,8 @@ def _against_baseline(measured: pd.DataFrame) -> pd.DataFrame:
         baseline_value=np.where(known, value[source], np.nan),
         baseline_above_range=pd.arrays.BooleanArray(above[source], ~known | np.isnan(limit[source])),
     )
-    return held.loc[later | (source == np.arange(len(measured)))]
+    chosen: pd.DataFrame = held.loc[later | (source == np.arange(len(measured)))]
+    return chosen
 
 
 def _graded(
@@ -167,7 +168,7 @@ def _graded(
     concept = measured["concept"].cat.codes.to_numpy()
     places = [
         np.flatnonzero(concept == code)
-        for code in measured["concept"].cat.categories.get_indexer(tests["concept"])
+        for code in measured["concept"].cat.categories.get_indexer(pd.Index(tests["concept"]))
     ]
     test = np.repeat(np.arange(len(tests)), [len(place) for place in places])
     wide = measured.take(np.concatenate(places)).reset_index(drop=True)
@@ -206,11 +207,17 @@ def _rows(
     number = series[later][start]
     before = baseline.reindex(number, fill_value=MISSING).to_numpy()
     test, person = np.divmod(number, max(1, len(subjects)))
-    counts = pd.DataFrame({"test": test, "before": before, "worst": worst}).value_counts(sort=False)
+    pairs = pd.DataFrame({"test": test, "before": before, "worst": worst})
+    counts = pairs.groupby([*pairs], as_index=False).size()
     names = list(zip(tests["concept"], tests["direction"], tests["term"], strict=True))
     return LaboratoryRows(
         worst=_worst(graded.assign(series=series), baseline, row_ids, subjects),
-        shifts=Counter({(*names[place], int(b), int(w)): int(n) for (place, b, w), n in counts.items()}),
+        shifts=Counter(
+            {
+                (*names[place], first, last): subjects
+                for place, first, last, subjects in counts.to_numpy().tolist()
+            }
+        ),
         assessed=len(np.unique(person[(before >= 0) & (worst >= 0)])),
     )
 

@@ -22,6 +22,7 @@ from fhiradapter.engines.spark import frames, tables
 from fhiradapter.engines.spark.frames import Rows, Session
 from fhiradapter.holdings import Copies
 from fhiradapter.reasons import Reason
+from fhiradapter.store.landing import DISTINCT
 
 WRITTEN_AT_ONCE = 4  # tables; small ones end while a large one is at its last parts
 FILES = pa.schema([("source", pa.string()), ("source_file", pa.string())])
@@ -243,6 +244,7 @@ class SparkRows:
             # A table without rows has a file nevertheless, which says what its columns are.
             bucket=BUCKET if table != "receipts" and filled else None,
             buckets=self.layout.buckets or 1,
+            distinct=[name for name in LANDED[table].names if DISTINCT.fullmatch(name)],
         )
 
     def _with_panels(self, rows: Rows) -> Rows:

@@ -1,5 +1,7 @@
 """Tables: written by buckets of whole subjects, as Parquet or Delta, and read back."""
 
+from collections.abc import Collection
+
 from pyspark.sql import DataFrame, SparkSession
 
 from fhiradapter.engines.spark.storage import literal
@@ -26,9 +28,16 @@ def write(
     format: str,  # noqa: A002 - Spark's own name
     bucket: str | None,
     buckets: int,
+    distinct: Collection[str] = (),
 ) -> None:
-    """Write a table; with `bucket` the rows of a subject lie in one folder, `<bucket>=<number>`."""
-    options = {"compression": "zstd"} if format == "parquet" else {}
+    """Write a table; with `bucket` the rows of a subject lie in one folder, `<bucket>=<number>`.
+
+    `distinct` are columns that hardly ever say the same twice.
+    """
+    options: dict[str, str] = {}
+    if format == "parquet":
+        options = {"compression": "zstd", "parquet.compression.codec.zstd.level": "1"}
+        options |= {f"parquet.enable.dictionary#{name}": "false" for name in distinct}
     if bucket is not None:
         if buckets > 1:
             # Spark sends a row to pmod(hash(subject_id), buckets) by itself: a task writes one bucket.
