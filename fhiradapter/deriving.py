@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from fhiradapter.analysis.parts import Cut, Part, cut, deriving_with, subjects_in, together
+from fhiradapter.analysis.parts import Cut, Part, cut, deriving_with, subjects_in
+from fhiradapter.analysis.together import together
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.engines.crew import Crew
 from fhiradapter.settings import Study
@@ -91,7 +92,9 @@ class InParts:
 
     def __call__(self, derive: Callable[..., Rows], cohort: Cohort, study: Study, /, *given: Any) -> Rows:
         """Return the rows of all parts together."""
-        return together([task.run() for task in tasks_of(derive, cohort, study, given, count=self.count)])
+        parts = tasks_of(derive, cohort, study, given, count=self.count)
+        rows: Rows = together([task.run() for task in parts])
+        return rows
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ class ByCrew:
         tasks = (Packed(task) for task in tasks_of(derive, needed, study, given, count=count))
         crew = Crew(PartBench, self.workers, read=pickle.loads, pandas=True)
         try:
-            return together([rows for _, parts in crew.results(tasks) for rows in parts])
+            rows: Rows = together([part for _, parts in crew.results(tasks) for part in parts])
+            return rows
         finally:
             crew.close()
 
@@ -168,7 +172,9 @@ class OnSpark:
         from fhiradapter.engines.spark.derived import done
 
         tasks = [task.packed() for task in tasks_of(derive, cohort, study, given, count=self.count)]
-        return together([pickle.loads(rows) for rows in done(self.session, tasks, run_packed)])  # noqa: S301
+        found = done(self.session, tasks, run_packed)
+        rows: Rows = together([pickle.loads(part) for part in found])  # noqa: S301 - from our workers
+        return rows
 
 
 def run_packed(content: bytes) -> bytes:

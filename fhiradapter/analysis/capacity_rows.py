@@ -8,10 +8,10 @@ import pandas as pd
 from fhiradapter.analysis.baseline_values import baseline_of_subject, choose_values, side
 from fhiradapter.analysis.measured_series import ConceptRows, Kind, by_kind, count_left_out
 from fhiradapter.analysis.order import in_order
-from fhiradapter.analysis.parts import together
 from fhiradapter.analysis.period_slopes import subject_slopes
 from fhiradapter.analysis.periods import lies_in, months_from_origin
 from fhiradapter.analysis.population import of_subject, places
+from fhiradapter.analysis.together import together
 from fhiradapter.analysis.usable_measurements import COMPARATOR, split_off, usable_measurements
 from fhiradapter.analysis.visits import BoolArray, VisitPlan, assign_visits, plan_visits
 from fhiradapter.cohort.cohort import Cohort

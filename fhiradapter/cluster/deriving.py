@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from fhiradapter.analysis.parts import SUBJECT, deriving_with, settled_names, study_of, together
+from fhiradapter.analysis.parts import deriving_with, settled_names, study_of
 from fhiradapter.analysis.population import FACTS, unmatched_names
+from fhiradapter.analysis.together import SUBJECT, together
 from fhiradapter.cluster.layout import Format
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort

@@ -85,7 +85,7 @@ def test_the_files_hold_what_makes_splits_depend_on_each_other(everything: Path)
 def test_the_rows_of_a_subject_lie_in_one_bucket(everything: Path) -> None:
     """Every table has its buckets in folders, and all tables put a subject into the same one."""
     buckets: dict[str | None, set[str]] = {}
-    for table in ("subjects", "measurements", "exposures"):
+    for table in ("subjects", "measurements", "exposures", "issues"):
         for file in (everything / "spark" / "cohort" / f"{table}.parquet").glob("subject_bucket=*/*.parquet"):
             for subject in pq.ParquetFile(file).read(["subject_id"])["subject_id"].to_pylist():
                 buckets.setdefault(subject, set()).add(file.parent.name)
