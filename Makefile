@@ -5,13 +5,17 @@ ENVIRONMENT = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and 
 	&& { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); }
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# What is about engines themselves has its own.
+ON_SPARK = tests/spec --engine spark --ignore tests/spec/test_parts.py --ignore tests/spec/test_study_in_parts.py
+
 .PHONY: demo test soak check bench bench-quick docs lock clean
 
 demo: $(VENV)/.run                  ## six synthetic subjects: FHIR in, report out
 	$(BIN)/fhiradapter run examples/als_treg/study.toml --out build/als_treg
 
-test: $(VENV)/.dev                  ## the whole suite
+test: $(VENV)/.dev                  ## the whole suite, then the claims about numbers once more on Spark
 	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto $(ON_SPARK)
 
 soak: $(VENV)/.dev                  ## hours: 200 x 20,000 live writes, 1,000 kills
 	$(BIN)/python -m tests.soak
