@@ -10,6 +10,7 @@ import pandas as pd
 from fhiradapter.analysis.data_cut import AFTER_CUT, after_cut
 from fhiradapter.analysis.days import earliest_day, is_partial, latest_day
 from fhiradapter.analysis.first_dose import side_of_first_dose
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.population import members, of_subject, places
 from fhiradapter.analysis.treatment_emergence import treatment_emergent
 from fhiradapter.cohort.cohort import Cohort
@@ -130,7 +131,7 @@ def _events(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> tuple[pd.Da
     late = after_cut(rows, study.follow_up.data_cut)
     notes[f"excluded: {AFTER_CUT}"] = int(late.sum())
     rows = rows.loc[~late]
-    return rows.take(np.argsort(places(rows["subject_id"], timeline.index), kind="stable")), notes
+    return in_order(rows, ["subject_id", "row_id"]), notes
 
 
 def _grades(rows: pd.DataFrame, study: Study) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -27,7 +27,8 @@ def same_day_discharge(infusions: pd.DataFrame, cohort: Cohort) -> pd.Series:
         & encounters["encounter_id"].notna()
         & encounters["ended_on"].ge(encounters["started_on"])
     ]
-    known = encounters.drop_duplicates(["subject_id", "encounter_id"], keep="last")
+    known = encounters.sort_values("row_id", kind="stable")
+    known = known.drop_duplicates(["subject_id", "encounter_id"], keep="last")
     joined = infusions[["subject_id", "encounter_id"]].merge(
         known[["subject_id", "encounter_id", "started_on", "ended_on"]],
         on=["subject_id", "encounter_id"],

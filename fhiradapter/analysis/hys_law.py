@@ -11,7 +11,8 @@ import pandas as pd
 
 from fhiradapter.analysis.criteria import significant
 from fhiradapter.analysis.days import as_dates
-from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
+from fhiradapter.analysis.numbered_measurements import SERIES, names_of, number_measurements
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.plain import as_numbers, as_words
 from fhiradapter.analysis.usable_measurements import usable_measurements
@@ -80,6 +81,7 @@ def hys_law_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> HysLaw
         return None
     columns = ["range_high", "comparator"]
     rows, _ = usable_measurements(cohort, study, THRESHOLDS, timeline.index, columns=columns)
+    rows = in_order(rows, SERIES)
     return rows_of_liver(number_measurements(rows, timeline, columns=columns), rows["row_id"], timeline.index)
 
 

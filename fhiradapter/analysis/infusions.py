@@ -68,9 +68,9 @@ def given_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
 
     A dose is an administration of `study.treatment.concept` that was completed, or that was stopped after
     some of it had been given. Doses of one subject that start at the same moment are one infusion recorded
-    more than once: a completed record is preferred, then one with cells, then the first. Dates of a month or
-    a year may belong to several infusions, so these are never taken for the same one. Administrations of
-    `study.treatment.comparators`, such as placebo, are doses as well, without cells.
+    more than once: a completed record is preferred, then one with cells, then the first by `row_id`. Dates of
+    a month or a year may belong to several infusions, so these are never taken for the same one.
+    Administrations of `study.treatment.comparators`, such as placebo, are doses as well, without cells.
 
     Columns: `subject_id`, `row_id`, `status` (completed or stopped), `started_at` and `ended_at` (UTC,
     earliest moment that fits), `started_on` and `ended_on` (local day; missing when the date has no day),
@@ -164,7 +164,7 @@ def _administrations(cohort: Cohort, study: Study) -> pd.DataFrame:
     comparable = comparable.loc[comparable.duplicated(["subject_id", "started_at"], keep=False)]
     preferred = comparable.assign(
         rank_status=comparable["status"].ne(COMPLETED), rank_cells=comparable["dose_cells"].isna()
-    ).sort_values(["rank_status", "rank_cells"], kind="stable")
+    ).sort_values(["rank_status", "rank_cells", "row_id"], kind="stable")
     repeated = preferred.index[preferred.duplicated(["subject_id", "started_at"])]
     rows.loc[repeated, "verdict"] = DUPLICATE
     return rows

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from fhiradapter.analysis.grading import grade
-from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
+from fhiradapter.analysis.numbered_measurements import SERIES, names_of, number_measurements
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.usable_measurements import usable_measurements
 from fhiradapter.cohort.cohort import Cohort
@@ -65,6 +66,7 @@ def laboratory_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> Lab
     if study.treatment is None:
         return None
     rows, _ = usable_measurements(cohort, study, graded_concepts(study), timeline.index, columns=NEEDED)
+    rows = in_order(rows, SERIES)
     measured = number_measurements(rows, timeline, columns=NEEDED)
     return rows_of_laboratory(measured, rows["row_id"], timeline.index, study)
 

@@ -8,6 +8,9 @@ import pandas as pd
 from fhiradapter.analysis.first_dose import side_of_first_dose
 from fhiradapter.analysis.population import places
 
+# The order of measurements in which the first or last of equals is the same, however they were read.
+SERIES = ("subject_id", "concept", "at", "row_id")
+
 
 def number_measurements(
     rows: pd.DataFrame, timeline: pd.DataFrame, *, columns: Iterable[str] = ()

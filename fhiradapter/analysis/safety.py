@@ -21,7 +21,8 @@ from fhiradapter.analysis.laboratory import (
     graded_concepts,
     rows_of_laboratory,
 )
-from fhiradapter.analysis.numbered_measurements import number_measurements
+from fhiradapter.analysis.numbered_measurements import SERIES, number_measurements
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.reaction_candidates import ReactionRows, summarise_reactions, triggers_after
 from fhiradapter.analysis.special_interest import special_interest_rows, summarise_special_interest
@@ -94,6 +95,7 @@ def _treated_rows(
 ) -> TreatedRows:
     concepts = {*graded_concepts(study), *THRESHOLDS}
     rows, _ = usable_measurements(cohort, study, concepts, timeline.index, columns=NEEDED)
+    rows = in_order(rows, SERIES)
     measured, row_ids = number_measurements(rows, timeline, columns=NEEDED), rows["row_id"]
     starts = infusion_starts(infusions)
     vitals = readings_after(cohort, study, timeline, starts)

@@ -77,7 +77,8 @@ def timeline_rows(cohort: Cohort, study: Study, scores: Scores | None = None) ->
 def _people(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataFrame, list[pd.Series]]:
     rows = members(cohort.subjects, population)
     # A Patient that was merged away describes the person only where the survivor was not received.
-    rows = rows.sort_values("replaced_by", na_position="first", kind="stable").drop_duplicates("subject_id")
+    rows = rows.sort_values(["replaced_by", "row_id"], na_position="first", kind="stable")
+    rows = rows.drop_duplicates("subject_id")
     rows = rows.set_index("subject_id")
     birth_on = earliest_day(rows["birth_at"], rows["birth_on"], rows["birth_precision"])
     people = rows[["sex", "birth_at", "birth_precision"]].assign(birth_on=birth_on).reindex(population)
@@ -104,7 +105,9 @@ def _doses(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataF
     notes.append(
         note(rows.loc[vague & ~(only_vague & rows["on"].notna()), "subject_id"].unique(), UNDATED_DOSE)
     )
-    dated = rows.loc[rows["on"].notna() & (~vague | only_vague)].sort_values(["on", "at"], kind="stable")
+    dated = rows.loc[rows["on"].notna() & (~vague | only_vague)].sort_values(
+        ["on", "at", "row_id"], kind="stable"
+    )
     notes.append(note(dated.loc[is_partial(dated["precision"]), "subject_id"].unique(), PARTIAL_DOSE))
     first = dated.drop_duplicates("subject_id").set_index("subject_id")[["at", "on", "precision"]]
     last = dated.drop_duplicates("subject_id", keep="last").set_index("subject_id")[["at", "on"]]
@@ -137,7 +140,7 @@ def _deaths(
         vague=is_partial(records["precision"]),
     )
     # The more precise date first: a death certificate by year says less than an event by day.
-    records = records.sort_values(["subject_id", "vague", "on"], kind="stable", na_position="last")
+    records = records.sort_values(["subject_id", "vague", "on", "latest"], kind="stable", na_position="last")
     records = records.sort_values(["on"], key=lambda on: on.isna(), kind="stable")
     chosen = records.drop_duplicates("subject_id").set_index("subject_id")
     after_cut = chosen["on"].gt(pd.Timestamp(study.follow_up.data_cut or "9999-12-31"))

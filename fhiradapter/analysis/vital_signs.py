@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from fhiradapter.analysis.infusion_proximity import days_of, hours_between, infusion_starts, last_infusion
-from fhiradapter.analysis.numbered_measurements import names_of, number_measurements
+from fhiradapter.analysis.numbered_measurements import SERIES, names_of, number_measurements
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.usable_measurements import COMPARATOR, count_reasons, split_off, usable_measurements
 from fhiradapter.analysis.vital_limits import GRADE, Limit, limits
@@ -99,6 +100,7 @@ def readings_after(
         cohort, study, concepts, timeline.index, columns=["unit", "comparator"]
     )
     rows, left_out = split_off(rows, left_out, rows["comparator"].notna(), COMPARATOR)
+    rows = in_order(rows, SERIES)
     readings = _with_baseline(rows, timeline, starts, hours=study.safety.infusion_reaction_hours)
     counts: Counter[tuple[str, str]] = Counter()
     grades: Counter[tuple[str, int]] = Counter()
