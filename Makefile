@@ -31,7 +31,7 @@ check: $(VENV)/.dev                 ## style, types, architecture, definitions, 
 bench: $(VENV)/.dev                 ## speed and memory, as ratios measured within one run
 	$(BIN)/python -m tests.benchmarks
 
-bench-quick: $(VENV)/.dev           ## the same without what is large; writes nothing
+bench-quick: $(VENV)/.dev           ## the same without what is large; only build/benchmarks.json
 	$(BIN)/python -m tests.benchmarks --quick
 
 docs: $(VENV)/.dev                  ## write the pages that come from the code

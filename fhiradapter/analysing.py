@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fhiradapter.analysis.parts import deriving_with, over_parts
 from fhiradapter.analysis.population import unmatched_names
@@ -11,11 +10,9 @@ from fhiradapter.api import kinds_of, versions
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.deriving import ByCrew
+from fhiradapter.fhir.files import is_url
 from fhiradapter.results import Results, StudyCard
 from fhiradapter.settings import Study
-
-if TYPE_CHECKING:
-    from fhiradapter.cluster.layout import Layout
 
 
 def analyse(cohort: Cohort, study: Study, *, workers: int = 1) -> Results:
@@ -38,7 +35,6 @@ def analyse_on_spark(
     study: Study,
     accounting: Mapping[str, TypeAccount],
     *,
-    layout: "Layout | None" = None,
     workers: int | None = None,
 ) -> Results:
     """Compute the same of the cohort that a run on Spark wrote to `folder`/cohort.
@@ -49,13 +45,14 @@ def analyse_on_spark(
     # Imported here: PySpark is there only where it is asked for.
     from fhiradapter.cluster.deriving import derive_on_spark
 
+    # What is not a URL is of this machine, whatever file system Spark takes for its own.
+    place = str(folder).rstrip("/") if is_url(folder) else Path(folder).absolute().as_uri()
     derived = derive_on_spark(
-        f"{str(folder).rstrip('/')}/cohort",
+        f"{place}/cohort",
         study_rows,
         study,
         (kinds_of(study),),
         accounting=accounting,
-        format=layout.format if layout else "parquet",
         workers=workers,
     )
     return results_of(derived.rows, study, accounting, unmatched=derived.unmatched)

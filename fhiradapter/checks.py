@@ -8,7 +8,7 @@ from fhiradapter.definitions.catalogue import Catalogue, load_catalogue
 from fhiradapter.definitions.checker import check_definitions
 from fhiradapter.definitions.grading import check_grading
 from fhiradapter.errors import FhirAdapterError
-from fhiradapter.fhir.files import FileSource, list_files
+from fhiradapter.fhir.files import FileSource, is_url, list_files
 from fhiradapter.settings import Study
 
 
@@ -37,8 +37,10 @@ def check_study(study: Study) -> list[Finding]:
     try:
         readable = study.model_copy(update={"sources": [one for one in study.sources if one.kind == "files"]})
         for settings, one in sources_of(readable) if readable.sources or not study.sources else ():
-            files = list_files(one.paths) if isinstance(one, FileSource) else []
-            if not files:
+            # What lies elsewhere is found by Spark, when it runs.
+            here = [path for path in one.paths if not is_url(path)] if isinstance(one, FileSource) else []
+            elsewhere = isinstance(one, FileSource) and len(here) < len(one.paths)
+            if not elsewhere and not list_files(tuple(here)):
                 found.append(Finding(f"[[sources]] {settings.name}", "no file to read is there"))
     except FhirAdapterError as error:
         found.append(Finding("[[sources]]", str(error)))

@@ -1,4 +1,4 @@
-"""Deriving: the rows of endpoints from parts of a cohort, here or by a crew of processes."""
+"""Deriving: the rows of endpoints from parts of a cohort, by a crew of processes."""
 
 import pickle
 from collections.abc import Callable, Iterator
@@ -85,19 +85,6 @@ def tasks_of(
 
 
 @dataclass(frozen=True)
-class InParts:
-    """Derives the rows of at most `count` parts one after the other, in this process."""
-
-    count: int
-
-    def __call__(self, derive: Callable[..., Rows], cohort: Cohort, study: Study, /, *given: Any) -> Rows:
-        """Return the rows of all parts together."""
-        parts = tasks_of(derive, cohort, study, given, count=self.count)
-        rows: Rows = together([task.run() for task in parts])
-        return rows
-
-
-@dataclass(frozen=True)
 class ByCrew:
     """Derives the rows of parts in `workers` processes side by side."""
 
@@ -158,23 +145,6 @@ def unpacked_table(content: bytes) -> pa.Table:
 
 def _analysed(table: pa.Table) -> pa.Table:
     return table.select([name for name in table.column_names if name not in NOT_ANALYSED])
-
-
-@dataclass(frozen=True)
-class OnSpark:
-    """Derives the rows of at most `count` parts on Spark's workers."""
-
-    session: Any
-    count: int
-
-    def __call__(self, derive: Callable[..., Rows], cohort: Cohort, study: Study, /, *given: Any) -> Rows:
-        """Return the rows of all parts together; raises WorkerError when Spark gives up."""
-        from fhiradapter.engines.spark.derived import done
-
-        tasks = [task.packed() for task in tasks_of(derive, cohort, study, given, count=self.count)]
-        found = done(self.session, tasks, run_packed)
-        rows: Rows = together([pickle.loads(part) for part in found])  # noqa: S301 - from our workers
-        return rows
 
 
 def run_packed(content: bytes) -> bytes:

@@ -58,6 +58,12 @@ class Run:
     partial: tuple[str, ...]
     results: "Results | None" = None
     report: Path | None = None
+    url: str | None = None
+    """The folder, where it is not of this machine."""
+
+    def where(self, name: str) -> str:
+        """Return where a file of the run is."""
+        return f"{self.url}/{name}" if self.url else str(self.folder / name)
 
 
 def run_study(
@@ -122,6 +128,8 @@ def map_study(
     """
     if engine == "spark":
         return _map_on_spark(source, study, folder, now=now, workers=workers, layout=layout, say=say)
+    if is_url(folder):
+        raise UsageError(f"{folder}: only the Spark engine writes to URLs (--engine spark)")
     begun = now or datetime.now(UTC)
     out = Path(folder)
     _clear(out, source, study)
@@ -178,7 +186,8 @@ def _run(
     unmapped: dict[str, tuple[int, int]],
 ) -> Run:
     partial = shortcomings(accounting, issues, study.limits.quarantined_percent)
-    return Run(Path(folder), accounting, issues, unmapped, partial)
+    url = str(folder).rstrip("/") if is_url(folder) else None
+    return Run(Path(folder), accounting, issues, unmapped, partial, url=url)
 
 
 def _record(
@@ -284,18 +293,24 @@ def _files_of(source: Any, study: Study) -> list[Found]:
 
 def _hashed(files: list[Found], failed: Event) -> list[dict[str, Any]]:
     """Return name, size and sha256 of files, so that a run can be repeated and proved."""
-    inputs: list[dict[str, Any]] = []
-    for found in files:
-        if found.path.is_file():
-            digest = hashlib.sha256()
-            with found.path.open("rb") as stream:
-                while not failed.is_set() and (content := stream.read(HASHED_AT_ONCE)):
-                    digest.update(content)
-            inputs.append(
-                {
-                    "file": found.name,
-                    "bytes": found.path.stat().st_size,
-                    "sha256": digest.hexdigest(),
-                }
-            )
-    return inputs
+    return [
+        {
+            "file": found.name,
+            "bytes": found.path.stat().st_size,
+            "sha256": _digest(found.path, failed),
+        }
+        for found in files
+        if found.path.is_file()
+    ]
+
+
+def _digest(path: Path, failed: Event) -> str | None:
+    """Return the sha256 of a file; None for one that cannot be read, which the issues tell."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while not failed.is_set() and (content := stream.read(HASHED_AT_ONCE)):
+                digest.update(content)
+    except OSError:
+        return None
+    return digest.hexdigest()

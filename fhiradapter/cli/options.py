@@ -23,7 +23,7 @@ Engine = Annotated[
     Literal["local", "spark"],
     typer.Option(
         help="Where mapping runs: in processes of this machine, or on Spark, which needs"
-        " `pip install 'fhiradapter[spark]'` and Java 17. The rows are the same."
+        " `pip install 'fhiradapter\\[spark]'` and Java 17. The rows are the same."
     ),
 ]
 Format = Annotated[

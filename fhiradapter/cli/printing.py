@@ -1,12 +1,13 @@
 """What verbs print besides tables: files and JSON."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
 
-def print_files(files: dict[str, Path], *, as_json: bool) -> None:
+def print_files(files: Mapping[str, Path | str], *, as_json: bool) -> None:
     """Print where files are."""
     from fhiradapter.console import data
 

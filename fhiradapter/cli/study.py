@@ -228,10 +228,10 @@ def _show(made: "Run", *, as_json: bool) -> None:
     from fhiradapter.console import data, print_accounts, print_issues, print_unmapped
 
     files = {
-        "cohort": made.folder / "cohort",
-        **({"results": made.folder / "results.json"} if made.results else {}),
-        **({"report": made.report} if made.report else {}),
-        "record": made.folder / "run.json",
+        "cohort": made.where("cohort"),
+        **({"results": made.where("results.json")} if made.results else {}),
+        **({"report": str(made.report)} if made.report else {}),
+        "record": made.where("run.json"),
     }
     if as_json:
         print_json(

@@ -11,14 +11,16 @@ from fhiradapter.analysis.parts import deriving_with, settled_names, study_of
 from fhiradapter.analysis.population import FACTS, unmatched_names
 from fhiradapter.analysis.together import SUBJECT, together
 from fhiradapter.cluster.layout import Format
+from fhiradapter.cluster.naming import naming
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.cohort.merges import survivors
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.deriving import NOT_ANALYSED
 from fhiradapter.engines.spark import frames, tables
 from fhiradapter.engines.spark.derived import of_buckets
 from fhiradapter.engines.spark.faults import without_content
-from fhiradapter.engines.spark.frames import Rows
+from fhiradapter.engines.spark.frames import Rows, Session
 from fhiradapter.engines.spark.session import spark_session
 from fhiradapter.settings import Study
 
@@ -28,8 +30,7 @@ SCHEMAS_ANALYSED = {
     table: pa.schema([field for field in schema if field.name not in NOT_ANALYSED])
     for table, schema in SCHEMAS.items()
 }
-# Ids as the survivor of a merge has them: 'Patient/b' and 'b' mean one person.
-SURVIVOR = rf"coalesce(regexp_replace(replaced_by, '^.*/', ''), {SUBJECT})"
+MERGED = pa.schema([("gone", pa.string()), ("survivor", pa.string())])
 NAMES = {"subjects": (SUBJECT, "source", "replaced_by"), **dict.fromkeys(FACTS, (SUBJECT, "source"))}
 
 
@@ -59,7 +60,7 @@ class BucketWork:
         }
         ids = pa.concat_arrays([table.column(SUBJECT).unique() for table in found.values()])
         study = study_of(self.study, frozenset(ids.drop_null().to_pylist()))
-        with deriving_with(None):
+        with naming("a bucket of subjects"), deriving_with(None):
             rows = self.derive(Cohort(found, self.accounting), study, *self.given)
         return pickle.dumps(rows, pickle.HIGHEST_PROTOCOL)
 
@@ -84,9 +85,10 @@ def derive_on_spark(
         read = {table: tables.read(spark, f"{cohort}/{table}.parquet", format) for table in SCHEMAS}
         named = _names(read, study)
         count = buckets or max(1, -(-sum(rows.count() for rows in read.values()) // ROWS_OF_A_BUCKET))
+        bucket = f"cast({tables.bucket_of('person', count)} AS int) AS {BUCKET}"
         chosen = {
-            table: rows.selectExpr(*SCHEMAS_ANALYSED[table].names, f"{_bucket(table, count)} AS {BUCKET}")
-            for table, rows in read.items()
+            table: rows.selectExpr(*SCHEMAS_ANALYSED[table].names, bucket)
+            for table, rows in _with_persons(spark, read).items()
         }
         settled = study if named is None else settled_names(named, study)
         work = BucketWork(derive, settled, given, dict(accounting))
@@ -96,9 +98,24 @@ def derive_on_spark(
     return Derived(together(derived), () if named is None else unmatched_names(named, study))
 
 
-def _bucket(table: str, count: int) -> str:
-    person = SURVIVOR if table == "subjects" else SUBJECT
-    return f"cast({tables.bucket_of(person, count)} AS int)"
+def _with_persons(spark: Session, read: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Return the tables with the `person` of each row."""
+    found = {table: rows.selectExpr("*", f"{SUBJECT} AS person") for table, rows in read.items()}
+    return found | {"subjects": _with_survivors(spark, read["subjects"])}
+
+
+def _with_survivors(spark: Session, people: Rows) -> Rows:
+    """Return the Patients with the `person` that each is about; who replace each other in a circle stay."""
+    merged = people.where("replaced_by IS NOT NULL AND subject_id IS NOT NULL")
+    # Ids as the survivor of a merge has them: 'Patient/b' and 'b' mean one person.
+    into = "regexp_replace(replaced_by, '^.*/', '')"
+    rows = frames.home(merged.selectExpr(f"{SUBJECT} AS gone", f"{into} AS survivor"), MERGED).to_pylist()
+    found, _ = survivors({row["gone"]: row["survivor"] for row in rows})
+    known = frames.frame(
+        spark, pa.table({"gone": list(found), "survivor": list(found.values())}, schema=MERGED)
+    )
+    joined = people.join(known, frames.sql(f"{SUBJECT} = gone"), "left")
+    return joined.selectExpr("*", f"coalesce(survivor, {SUBJECT}) AS person")
 
 
 def _names(read: Mapping[str, Rows], study: Study) -> Cohort | None:

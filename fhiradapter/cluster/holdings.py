@@ -166,14 +166,16 @@ class SparkRows:
                 for table in filled
             ],
         )
-        names = {row["name"] for row in early.collect()}
-        for table in filled:
-            if table in names:
-                rows = self._unpacked(table, settled=True, placed=True)
-                same = frames.sql(f"subject_id = person AND {TIMES[table]} < born")
-                for batch in self._home(rows.join(births, same, "left_semi"), table):
-                    yield table, batch
-        births.unpersist()
+        try:
+            names = {row["name"] for row in early.collect()}
+            for table in filled:
+                if table in names:
+                    rows = self._unpacked(table, settled=True, placed=True)
+                    same = frames.sql(f"subject_id = person AND {TIMES[table]} < born")
+                    for batch in self._home(rows.join(births, same, "left_semi"), table):
+                        yield table, batch
+        finally:
+            births.unpersist()
 
     def unknown_subjects(self, merged: Mapping[str, str]) -> set[str]:
         """Return the subjects of whom there are rows and no Patient, rows that a copy replaced among them."""
@@ -209,12 +211,13 @@ class SparkRows:
             )
             .persist()
         )
-        if not missing.isEmpty():
-            rows = self._unpacked("exposures", settled=True, placed=True)
-            yield from self._home(
-                rows.join(missing, frames.sql("source = s AND encounter_id = e"), "left_semi"), "exposures"
-            )
-        missing.unpersist()
+        try:
+            if not missing.isEmpty():
+                rows = self._unpacked("exposures", settled=True, placed=True)
+                same = frames.sql("source = s AND encounter_id = e")
+                yield from self._home(rows.join(missing, same, "left_semi"), "exposures")
+        finally:
+            missing.unpersist()
 
     def accounts(self, dropped: Iterable[tuple[str, Reason]]) -> dict[str, TypeAccount]:
         """Return the account of each type."""

@@ -41,7 +41,7 @@ from fhiradapter.settling import Settling
 from fhiradapter.workbench import Plan
 
 Say = Callable[[str], None]
-UNFINISHED, BESIDE = ".cohort.partial", ".cohort.mapped"
+UNFINISHED, BESIDE, OLDER = ".cohort.partial", ".cohort.mapped", ".cohort.older"
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,27 @@ class _Mapping:
             self._storage.remove(f"{self._out}/{name}")
         try:
             made = self._made(inputs)
-            self._storage.remove(f"{self._out}/cohort")
-            self._storage.rename(self._cohort, f"{self._out}/cohort")
+            self._publish()
             if record is not None:
                 self._storage.write(f"{self._out}/run.json", record(made))
         finally:
             self._remove_unfinished()
         return made
+
+    def _publish(self) -> None:
+        """Put the finished cohort in place of an older one, which comes back when that fails."""
+        place, older = f"{self._out}/cohort", f"{self._out}/{OLDER}"
+        replaced = self._storage.entry(place) is not None
+        if replaced:
+            self._storage.remove(older)
+            self._storage.rename(place, older)
+        try:
+            self._storage.rename(self._cohort, place)
+        except BaseException:
+            if replaced:
+                self._storage.rename(older, place)
+            raise
+        self._storage.remove(older)
 
     def _made(self, inputs: tuple[Input, ...]) -> Made:
         homes = {number: plan.home for number, plan in enumerate(self._plans)}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fhiradapter.cluster.naming import naming
 from fhiradapter.cluster.tasks import WAITED, Moves
 from fhiradapter.cohort.receipts import SCHEMA as RECEIPTS
 from fhiradapter.cohort.receipts import corrected
@@ -47,6 +48,11 @@ class Wanted:
 
 def unpacked(wanted: Wanted, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield rows of a table from rows of `MAPPED`."""
+    with naming(f"rows of {wanted.table}"):
+        yield from _unpacked(wanted, batches)
+
+
+def _unpacked(wanted: Wanted, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for row in batch.to_pylist():
             if not wanted.moves.holds(row):

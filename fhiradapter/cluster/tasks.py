@@ -5,7 +5,6 @@ Rows between stages are `MAPPED`: a table's rows as one value of bytes, or what 
 
 import io
 import pickle
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fhiradapter.cluster.inputs import Form, Input
+from fhiradapter.cluster.naming import named_error
 from fhiradapter.cohort.receipts import combinations
 from fhiradapter.definitions.catalogue import load_catalogue
-from fhiradapter.errors import FhirAdapterError, WorkerError
+from fhiradapter.errors import WorkerError
 from fhiradapter.fhir.compression import Portion, portions_of
 from fhiradapter.fhir.reading import Reader, failed
 from fhiradapter.fhir.source import Batch
@@ -279,7 +279,4 @@ class Named:
             return
         _benches.clear()  # it may be at anything
         where = f"{self._work.inputs[self._split.file].name}, from byte {self._split.start}"
-        if isinstance(error, FhirAdapterError):
-            raise WorkerError(f"{where}: {error}") from None
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise WorkerError(f"{where}: {type(error).__name__} at {last.name}:{last.lineno}") from None
+        raise named_error(where, error) from None

@@ -40,7 +40,7 @@ TARGETS = {
     "1,000,000 Observations, `fhiradapter map`: peak, MB": "under 600",
     "1,000,000 Observations, workers 2: resources a second": "at least 250,000",
     "1,000,000 Observations, two workers, times as fast as one": "at least 1.7",
-    "1,000,000 Observations, processor time / DuckDB's typed scan": "at most 2",
+    "1,000,000 Observations, workers 2: rate / that of DuckDB's typed scan": "at least 0.5",
     "1,000,000 Observations, workers 2: peak of all processes, MB": "under 800",
     "500,000 MedicationAdministrations, workers 2: resources a second": "at least 120,000",
     "500,000 Patients, workers 2: resources a second": "at least 120,000",
@@ -128,8 +128,8 @@ def _named(what: str, figures: dict[str, float]) -> dict[str, float]:
     return {f"{what}: {name}": value for name, value in figures.items()}
 
 
-def page(figures: dict[str, float], told: list[str]) -> str:
-    """Return the page of the figures, with the sentences that are told."""
+def page(figures: dict[str, float], told: list[str], *, quick: bool) -> str:
+    """Return the page of the figures, with what was not measured and, in full, where missed targets lie."""
     packages = ("msgspec", "orjson", "pyarrow", "numpy", "pandas", "statsmodels")
     lines = [
         "<!-- Written by `make bench`; never by hand. -->",
@@ -145,7 +145,7 @@ def page(figures: dict[str, float], told: list[str]) -> str:
         *(f"| {name} | {missed.shown(value)} | {TARGETS.get(name, '')} |" for name, value in figures.items()),
         "",
         *(line for sentence in told for line in (sentence, "")),
-        *missed.explained(figures, TARGETS),
+        *(() if quick else missed.explained(figures, TARGETS)),
     ]
     return "\n".join(lines)
 
@@ -154,7 +154,7 @@ def main() -> None:
     """Measure, print, write."""
     quick = "--quick" in sys.argv
     figures, told = measure(quick=quick)
-    text = page(figures, told)
+    text = page(figures, told, quick=quick)
     print(text)
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_text(json.dumps({"quick": quick, "figures": figures, "told": told}, indent=2))

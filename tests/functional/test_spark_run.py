@@ -6,15 +6,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from fhiradapter.analysing import analyse, results_of
 from fhiradapter.analysis.study_rows import study_rows
 from fhiradapter.api import kinds_of
+from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.errors import UsageError
 from fhiradapter.runs import run_study
 from fhiradapter.settings import Study, load_study
 from fhiradapter.store.directory import read_cohort
+from tests.spec.damaged_cohorts import damaged_cohort, damaged_study
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,6 +83,38 @@ def test_the_number_of_buckets_does_not_matter(ran: Path, buckets: int, named: b
     found = results_of(derived.rows, study, cohort.accounting, unmatched=derived.unmatched)
     assert msgspec.json.encode(found) == msgspec.json.encode(expected)
     print(f"{buckets} buckets of {expected.cohort.n} subjects: equal")
+
+
+def test_damaged_rows_in_any_order_are_derived_as_here(tmp_path: Path) -> None:
+    """Merged records, circles of them, and rows in another order: the results are those of one process."""
+    from fhiradapter.cluster.deriving import derive_on_spark
+
+    cohort, study = with_circle(damaged_cohort(1)), damaged_study(1)
+    for name, table in cohort.tables.items():
+        pq.write_table(
+            table.take(pa.array(range(len(table))[::-1], pa.int64())), tmp_path / f"{name}.parquet"
+        )
+    derived = derive_on_spark(
+        str(tmp_path), study_rows, study, (kinds_of(study),), accounting=cohort.accounting, buckets=3
+    )
+    found = results_of(derived.rows, study, cohort.accounting, unmatched=derived.unmatched)
+    assert msgspec.json.encode(found) == msgspec.json.encode(analyse(cohort, study))
+
+
+def with_circle(cohort: Cohort) -> Cohort:
+    """Return the cohort with two Patients who replace each other."""
+    first, second = cohort.subjects["subject_id"].dropna().unique()[:2]
+    people = [
+        {"row_id": f"circle-{one}", "subject_id": one, "replaced_by": f"Patient/{other}", "source": "s"}
+        for one, other in ((first, second), (second, first))
+    ]
+    tables = dict(cohort.tables)
+    circle = Cohort.from_rows({"subjects": people}).tables["subjects"]
+    others = tables["subjects"].filter(
+        pc.invert(pc.is_in(tables["subjects"].column("subject_id"), pa.array([first, second])))
+    )
+    tables["subjects"] = pa.concat_tables([others, circle])
+    return Cohort(tables, cohort.accounting)
 
 
 def test_a_cohort_without_rows_is_analysed_too(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from fhiradapter.analysis.parts import PartEngine, deriving_with
-from fhiradapter.deriving import InParts, OnSpark
 from fhiradapter.errors import UsageError
+from tests.spec.part_engines import InParts, OnSpark
 
 PARTS = 3
 

@@ -22,11 +22,11 @@ from fhiradapter.analysis.vital_capacity import derive_vital_capacity
 from fhiradapter.analysis.vital_signs import derive_vital_signs
 from fhiradapter.api import build_cohort, catalogue_of
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.deriving import InParts
 from fhiradapter.settings import Study, load_study
 from tests.benchmarks.cohorts import study as synthetic_study
 from tests.benchmarks.cohorts import synthetic_cohort
 from tests.spec.damaged_cohorts import SUBJECTS, damaged_cohort, damaged_study
+from tests.spec.part_engines import InParts
 from tests.spec.safety_cohorts import with_safety_rows
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "als_treg" / "study.toml"

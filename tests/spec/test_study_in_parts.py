@@ -15,10 +15,11 @@ from fhiradapter.analysis.together import together
 from fhiradapter.api import kinds_of
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.cohort.schema import SCHEMAS
-from fhiradapter.deriving import ByCrew, InParts
+from fhiradapter.deriving import ByCrew
 from fhiradapter.errors import WorkerError
 from fhiradapter.settings import Study
 from tests.spec.damaged_cohorts import damaged_cohort, damaged_study
+from tests.spec.part_engines import InParts
 
 SEEDS = range(3)
 

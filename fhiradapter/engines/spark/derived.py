@@ -1,11 +1,11 @@
-"""Derived: what a function makes of packed tasks, or of the rows of each bucket of subjects, on Spark."""
+"""Derived: what a function makes of the rows of each bucket of subjects, on Spark."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from fhiradapter.engines.spark.faults import without_content
 from fhiradapter.engines.spark.frames import home, mapped
@@ -14,15 +14,6 @@ DERIVED = pa.schema([("number", pa.int32()), ("content", pa.binary())])
 PACKED = pa.schema([("bucket", pa.int32()), ("table_name", pa.string()), ("content", pa.binary())])
 
 BucketFunction = Callable[[dict[str, list[pa.RecordBatch]]], bytes]
-
-
-def done(spark: SparkSession, tasks: Sequence[bytes], function: Callable[[bytes], bytes]) -> list[bytes]:
-    """Return what a function of an importable module makes of each task, in the order of the tasks."""
-    with without_content():
-        context = spark.sparkContext
-        spread = context.parallelize(tasks, min(len(tasks), context.defaultParallelism))
-        results: list[bytes] = spread.map(function).collect()
-    return results
 
 
 def of_buckets(

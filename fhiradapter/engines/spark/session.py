@@ -26,6 +26,7 @@ SETTINGS = {
     # Rows go to the file of their folder as they come, and need not be sorted by folder before.
     "spark.sql.maxConcurrentOutputFileWriters": "64",
     "spark.sql.sources.partitionOverwriteMode": "static",
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",  # a batch's offsets are numbers of 32 bits
 }
 RECORDS, RECORDS_WITHOUT_BYTES = 2_000, 64  # of a batch, where Spark can limit its bytes and where it cannot
 
