@@ -31,7 +31,7 @@ ELSEWHERE = {
         "a call makes a reader, a kernel and eight tables of Arrow, whatever the Bundle holds; an "
         "object that keeps them between calls would be needed."
     ),
-    "library: from fhiradapter": "Arrow and numpy take most of it; they would have to come with the first call.",
+    "library: from fhiradapter": "Arrow and numpy take most of it, and would have to come with a call.",
     "sync of 100,000 resources: percent": (
         "a change costs the opening and the checkpoint of the database and some seventy statements "
         "of a millisecond or two, however few rows they touch. Fewer tables would be needed, or a "
