@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from incoming import NOW, ndjson, observation, patient
 
-from fhiradapter import runs
+from fhiradapter import analysing, runs
 from fhiradapter.errors import FhirAdapterError, UsageError
 from fhiradapter.settings import Source, Study, StudyCard
 
@@ -32,10 +32,10 @@ def test_a_failing_analysis_leaves_no_report_of_an_older_cohort(
 ) -> None:
     """The new cohort and its run.json stay; results and report of the old one are gone, other files not."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise FhirAdapterError("the analysis cannot be done")
 
-    monkeypatch.setattr(runs, "analyse", fail)
+    monkeypatch.setattr(analysing, "analyse", fail)
     with pytest.raises(FhirAdapterError, match="cannot be done"):
         runs.run_study(study(out.parent), out, now=NOW)
     assert {path.name for path in out.iterdir()} == {"cohort", "notes.txt", "run.json"}

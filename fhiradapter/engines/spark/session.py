@@ -1,5 +1,6 @@
 """The session: the Spark that is there already, else one of this machine's own processors."""
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pyspark.sql import SparkSession
 from fhiradapter.errors import UsageError
 
 OURS = "spark.fhiradapter.started"  # says that the session was started here and not by spark-submit
+GATEWAY = "PYSPARK_GATEWAY_PORT"  # which spark-submit sets
 LOGGING = Path(__file__).with_name("log4j2.properties")
 PANDAS = "PySpark does not yet fully support pandas"  # which is not used here
 BATCH_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
@@ -63,7 +65,11 @@ def _started(workers: int | None) -> SparkSession:
     conf.set("spark.sql.shuffle.partitions", str(2 * (workers or 4)))
     try:
         SparkContext._ensure_initialized(conf=conf)
-        running: SparkSession = SparkSession.builder.getOrCreate()
+        builder: SparkSession.Builder = SparkSession.builder
+        if GATEWAY not in os.environ:
+            # Nor by a Java that an earlier session, stopped since, has left.
+            builder = builder.config(conf=conf)
+        running: SparkSession = builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise UsageError(
             "Spark could not be started: it needs Java 17 or newer, found by JAVA_HOME or as `java`"
