@@ -10,7 +10,8 @@ from fhiradapter.errors import UsageError
 DELTA = "io.delta.sql.DeltaSparkSessionExtension"
 WITHOUT_DELTA = (
     "--format delta: this Spark session has no Delta Lake; start it with `spark-submit --packages"
-    " io.delta:delta-spark_2.13:<version> --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension"
+    " io.delta:delta-spark_<Spark's, such as 4.2>_2.13:<version>"
+    " --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension"
     " --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog`, with the"
     " version that belongs to its Spark"
 )
