@@ -21,7 +21,7 @@ from fhiradapter.settings import Study
 from tests.spec.damaged_cohorts import damaged_cohort, damaged_study
 from tests.spec.part_engines import InParts
 
-SEEDS = range(3)
+SEEDS = range(2)
 
 
 def scattered(cohort: Cohort, study: Study, groups: int) -> list[Part]:
