@@ -26,7 +26,7 @@ from tests.benchmarks import (
 from tests.benchmarks.resources import GENERATORS
 
 # How many resources are mapped.
-FEW = {"Observation": (10_000, 100_000), "MedicationAdministration": (100_000,), "Patient": (100_000,)}
+FEW = {"Observation": (100_000,), "MedicationAdministration": (100_000,), "Patient": (100_000,)}
 MANY = {
     "Observation": (10_000, 100_000, 1_000_000, 3_000_000),
     "MedicationAdministration": (100_000, 500_000),
