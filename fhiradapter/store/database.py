@@ -23,10 +23,13 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "memory_limit": MEMORY,
     "preserve_insertion_order": "false",
-    "threads": "2",
     # Rows are written for good once per run; doing so in between costs a fifth of the time.
     "wal_autocheckpoint": "256MB",
 }
+
+
+# A writer's statements are short: to share one among threads costs more than it saves.
+THREADS_WRITING, THREADS_READING = "1", "2"
 
 
 @contextmanager
@@ -56,7 +59,9 @@ class Database:
         self._disk = disk
         self._facts: dict[str, str] | None = None  # nobody else writes while this one is open
         try:
-            config = SETTINGS if waiting is None else {**SETTINGS, "temp_directory": str(waiting)}
+            config = {**SETTINGS, "threads": THREADS_READING if read_only else THREADS_WRITING}
+            if waiting is not None:
+                config["temp_directory"] = str(waiting)
             self._connection = duckdb.connect(path, read_only=read_only, config=config)
         except duckdb.Error as error:
             raise FhirAdapterError(f"{path.name}: cannot be opened ({type(error).__name__})") from error

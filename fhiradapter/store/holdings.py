@@ -49,19 +49,20 @@ class Holdings:
                 rows = self.database.rows(f"{KNOWN} {join} {OF_TYPE}{there}", [self.source, kind])
         return {row[0]: Known(*row[1:]) for row in rows}
 
-    def count(self, kind: str, *, before: str, patients: Iterable[str] | None = None) -> int:
-        """Return how many current resources were last updated before an instant; undated ones count."""
+    def counts(self, *, before: str, patients: Iterable[str] | None = None) -> dict[str, int]:
+        """Return by type how many current resources were last updated before an instant, or are undated."""
         query = (
-            "SELECT count(*) FROM base.resources r {join} WHERE source = $1 AND resource_type = $2"
-            " AND state = 'current' AND (last_updated IS NULL OR coalesce(epoch_us(last_updated) < $3, true))"
+            "SELECT resource_type, count(*) FROM base.resources r {join} WHERE source = $1"
+            " AND state = 'current' AND (last_updated IS NULL OR coalesce(epoch_us(last_updated) < $2, true))"
+            " GROUP BY ALL"
         )
-        values = [self.source, kind, instant(before)]
+        values = [self.source, instant(before)]
         if patients is None:
-            return int(self.database.value(query.format(join=""), values))
+            return dict(self.database.rows(query.format(join=""), values))
         wanted = pa.table({"wanted_id": pa.array(sorted(set(patients)), pa.string())})
         with self.database.given(wanted=wanted):
             join = "SEMI JOIN wanted ON r.patient = wanted_id"
-            return int(self.database.value(query.format(join=join), values))
+            return dict(self.database.rows(query.format(join=join), values))
 
     def marks(self, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return the watermarks of a type: shard, up to when, and the patients of the unit that set it."""

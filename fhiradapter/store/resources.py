@@ -41,7 +41,7 @@ _SHOWN = _NEWER.format(prefix="r.shown_", subsetted="false")
 
 # A deletion of the same run may be told before a page that was read earlier; of one of an earlier run it has
 # been seen since that the server shows the resource again. Only what nearly every arrival needs is read of
-# the versions that are there: a row has many columns, and each costs as much as finding it.
+# the versions that are there, and of no others: a row has many columns, and each costs as much as finding it.
 DECIDE = f"""
 SELECT s.seq, r.rowid AS place, r.state, r.version_id AS old_version_id, r.last_updated AS old_last_updated,
     r.content AS old_content, r.fate, r.file AS old_file, r.line AS old_line,
@@ -50,8 +50,10 @@ SELECT s.seq, r.rowid AS place, r.state, r.version_id AS old_version_id, r.last_
         WHEN r.state IN ('deleted', 'gone') THEN 'returned'
         WHEN s.content = r.content THEN CASE r.state WHEN 'current' THEN 'same' ELSE 'shown' END
         ELSE {_LATEST} END AS decision
-FROM staged s JOIN base.resources r
-    ON r.source = s.source AND r.resource_type = s.resource_type AND r.resource_id = s.resource_id"""
+FROM (
+    SELECT s.*, r.rowid AS place FROM staged s JOIN base.resources r
+    ON r.source = s.source AND r.resource_type = s.resource_type AND r.resource_id = s.resource_id
+) s JOIN base.resources r ON r.rowid = s.place"""
 FOUND = pa.schema(
     [
         ("seq", pa.int32()),

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +53,7 @@ class Store:
         self._run_id = ""
         self._now = 0
         self._units: set[ledger.UnitKey] = set()  # those of the run that are in the ledger
+        self._planned: dict[ledger.UnitKey, UnitRecord] = {}  # those that go there with the next commit
         self._broken = False
         number, digest = database.rows("SELECT max(number), arg_max(digest, number) FROM base.commits")[0]
         self._last: tuple[int, str] = (number or 0, digest or "")
@@ -97,8 +98,14 @@ class Store:
 
     def close(self) -> None:
         """Close the database and give the lock back."""
-        self.database.close()
-        self._lock.release()
+        try:
+            if self._planned and not self._broken:
+                # What could not be read is told by the error that ended the run, not by this one.
+                with suppress(FhirAdapterError, OSError), self._writing():
+                    self._write_plan()
+        finally:
+            self.database.close()
+            self._lock.release()
 
     def begin_run(self, run_id: str, *, now: datetime, kind: str = "sync") -> None:
         """Begin a run; `now` tells which dates are in the future."""
@@ -107,16 +114,16 @@ class Store:
             self._units = ledger.begin(self.database, run_id, now, kind)
 
     def plan(self, units: Iterable[Unit], *, excluded: Mapping[Unit, str] | None = None) -> None:
-        """Write down what is going to be read, and what is not and why; units planned before stay."""
+        """Note what is going to be read, and what is not and why; units planned before stay.
+
+        It is written with the next commit, the end of the run or of the store, whichever comes first.
+        """
         records = [ledger.unit_record(unit, state=ledger.PLANNED) for unit in units]
         for unit, reason in (excluded or {}).items():
             records.append(ledger.unit_record(unit, state=ledger.EXCLUDED, reason=reason))
         new = {ledger.unit_key(one): one for one in reversed(records)}
-        new = {key: new[key] for key in reversed(new) if key not in self._units}
-        if new:
-            with self._writing():
-                ledger.plan(self.database, self._run_id, list(new.values()))
-            self._units.update(new)
+        known = self._units | self._planned.keys()
+        self._planned |= {key: new[key] for key in reversed(new) if key not in known}
 
     def commit(self, fetched: Sequence[Fetched]) -> Counts:
         """Take what was fetched: all of it, or nothing.
@@ -175,6 +182,7 @@ class Store:
                 # Should it not come to that, the next run finds another name published and does it again.
                 name = free_name(self.place, self._run_id)
                 self.database.set_meta("published", name)
+            self._write_plan()
             outcome = ledger.end(self.database, self._run_id, now, stopped=stopped)
         if stale:
             self._publish(name)
@@ -216,9 +224,9 @@ class Store:
         """Return the ids of Medications or Specimens that are referred to and were never asked for."""
         return missing(self.database, source, kind)
 
-    def count(self, source: str, kind: str, *, before: str, patients: Iterable[str] | None = None) -> int:
-        """Return how many current resources were last updated before an instant; undated ones count."""
-        return Holdings(self.database, source).count(kind, before=before, patients=patients)
+    def counts(self, source: str, *, before: str, patients: Iterable[str] | None = None) -> dict[str, int]:
+        """Return how many current resources of a type were last updated before an instant, or are undated."""
+        return Holdings(self.database, source).counts(before=before, patients=patients)
 
     def remember(self, name: str, value: str) -> None:
         """Keep a text for the next run, such as what a server can do."""
@@ -282,6 +290,9 @@ class Store:
             )
             digest = write_journal(self.place.raw, journal, self._disk)
         changed = any((counts.new, counts.changed, counts.removed, counts.remapped))
+        for record in records:
+            self._planned.pop(ledger.unit_key(record), None)
+        self._write_plan()
         ledger.settle_units(self.database, commit.run_id, records, self._units)
         self._units.update(map(ledger.unit_key, records))
         ledger.add_counts(self.database, commit.run_id, counts)
@@ -290,6 +301,12 @@ class Store:
         )
         self._last = (commit.number, digest)
         return counts
+
+    def _write_plan(self) -> None:
+        if self._planned:
+            ledger.plan(self.database, self._run_id, list(self._planned.values()))
+            self._units.update(self._planned)
+            self._planned = {}
 
     @contextmanager
     def _committing(self) -> Iterator[Commit]:

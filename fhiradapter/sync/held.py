@@ -19,11 +19,13 @@ class StoreKnown:
         self._lock = lock
         # Planning asks for these type by type, and each question costs a millisecond.
         self._marks: dict[str, list[Mark]] | None = None
+        self._counts: dict[tuple[str, frozenset[str] | None], dict[str, int]] = {}
         self._replacements: list[Replacement] | None = None
 
     def forget(self) -> None:
         """Ask the store again: something was committed."""
         self._marks = self._replacements = None
+        self._counts = {}
 
     def marks(self, kind: str) -> Sequence[Mark]:
         """Return the watermark of every shard of a type."""
@@ -54,8 +56,13 @@ class StoreKnown:
 
     def count(self, kind: str, *, before: str, patients: Collection[str] | None = None) -> int:
         """Return how many current resources were last updated before an instant; undated ones count."""
+        cohort = None if patients is None else frozenset(patients)
         with self._lock:
-            return self._store.count(self._source, kind, before=before, patients=patients)
+            if (before, cohort) not in self._counts:
+                self._counts[before, cohort] = self._store.counts(
+                    self._source, before=before, patients=cohort
+                )
+            return self._counts[before, cohort].get(kind, 0)
 
     def referred(self, kind: str) -> Collection[str]:
         """Return the ids of a type that current resources refer to."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from stores import NOW, fetched, opened, unit
 
+from fhiradapter.errors import AccountingError
 from fhiradapter.fhir.units import Failure, Fetched
 from fhiradapter.reasons import Reason
 
@@ -38,3 +39,30 @@ def test_a_type_that_was_not_let_be_read_is_missed(reason: Reason, outcome: str,
     with opened(tmp_path) as store:
         store.plan((), excluded={unit("AdverseEvent"): str(reason)})
         assert store.finish_run(now=NOW) == outcome
+
+
+def states(folder: Path) -> dict[str, str]:
+    """Return the state of every unit in the ledger, by the end of its name, from another opening."""
+    with opened(folder, run=None) as store:
+        rows = store.database.rows("SELECT name, state FROM base.units")
+    return {name.rpartition("/")[2]: state for name, state in rows}
+
+
+def test_what_a_run_planned_is_in_the_ledger_also_when_it_was_broken_off(tmp_path: Path) -> None:
+    """Two units are planned, and the run breaks off before any is read, or after one is."""
+    read, unread = fetched("Observation", name="read"), fetched("Observation", name="unread")
+    with opened(tmp_path / "early") as store:
+        store.plan([read.unit, unread.unit])
+    assert states(tmp_path / "early") == {"read": "planned", "unread": "planned"}
+    with opened(tmp_path / "late") as store:
+        store.plan([read.unit, unread.unit])
+        store.plan([unread.unit])
+        store.commit([read])
+        assert store.database.rows("SELECT count(*) FROM base.units") == [(2,)]
+        with pytest.raises(AccountingError, match="1 planned units"):
+            store.finish_run(now=NOW)
+    assert states(tmp_path / "late") == {"read": "done", "unread": "planned"}
+    with opened(tmp_path / "late", run="run-2") as store:
+        store.plan([read.unit, unread.unit])
+        store.commit([read, unread])
+        assert store.finish_run(now=NOW) == "complete"
