@@ -302,6 +302,7 @@ def charted() -> Iterator[Ward]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             status, headers, body = ward.answer(self.path)

@@ -1,7 +1,10 @@
 """While others write to a server, a sync loses nothing: synthetic servers, seeded, with their own clocks."""
 
+from pathlib import Path
+
 import pytest
-from simulator.running import SETTINGS, Outcome, Setting, outcomes, run_seed, table
+from simulator.running import SETTINGS, Loss, Outcome, Setting, outcomes, run_seed, table
+from simulator.stored import run_stored
 from simulator.traits import Traits
 
 from fhiradapter.connection import Server
@@ -22,6 +25,14 @@ def test_nothing_is_lost_after_quiescence_and_one_run(
     with capsys.disabled():
         print(f"\n{SEEDS} seeds x {WRITES:,} writes\n{table(found)}")
     assert [outcome for outcome in found if any(outcome.loss) or outcome.failures] == []
+
+
+@pytest.mark.parametrize("seed", range(len(SETTINGS)))
+def test_nothing_is_lost_by_the_store_either(seed: int, tmp_path: Path) -> None:
+    """2,000 writes to a server of each kind, while whole syncs bring them into a store on the disk."""
+    outcome = run_stored(seed, 2_000, SETTINGS[seed], tmp_path)
+    assert outcome.runs > 2
+    assert (outcome.loss, outcome.failures) == (Loss(0, 0, 0, 0), ()), outcome
 
 
 def test_a_cursor_on_the_newest_time_loses_on_the_same_seeds(found: list[Outcome]) -> None:

@@ -101,6 +101,7 @@ def sync(
     **more: bool,
 ) -> Plan:
     """Run one sync, as a whole, stage by stage."""
+    store.begin_run()
     rest = Rest(simulator, page_size=server.page_size)
     lags = lags or Lags(settle_seconds=server.settle_seconds)
     planned = plan("ehr", server, READ, rest, store, remembered=remembered, lag_seconds=lags.longest, **more)
@@ -118,7 +119,7 @@ def run_seed(
     seed: int, writes: int, setting: Setting, *, every: float = 900.0, naive: bool = True
 ) -> Outcome:
     """Sync a server again and again while it is written to, then once when it is quiet."""
-    simulator = _simulator(seed, setting)
+    simulator = simulated(seed, setting)
     store = MemoryStore()
     end = simulator.plan_writes(writes)
     runs = 0
@@ -143,7 +144,7 @@ def run_seed(
     )
 
 
-def _simulator(seed: int, setting: Setting) -> Simulator:
+def simulated(seed: int, setting: Setting) -> Simulator:
     simulator = Simulator(seed, setting.traits)
     simulator.groups["cohort"] = tuple(f"p{number}" for number in range(0, 30, 2))
     return simulator
@@ -191,7 +192,7 @@ def loss(simulator: Simulator, store: MemoryStore, truth: Mapping[tuple[str, str
 
 def _naive(seed: int, writes: int, setting: Setting, every: float) -> Loss:
     """Do the same with a cursor: greater than the newest lastUpdated seen, and the server's own pages."""
-    simulator = _simulator(seed, setting)
+    simulator = simulated(seed, setting)
     end = simulator.plan_writes(writes)
     rows: dict[tuple[str, str], tuple[int, bytes]] = {}
     cursors: dict[str, int] = {}

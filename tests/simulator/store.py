@@ -1,11 +1,11 @@
-"""A store in memory: the rule of versions and nothing else, for tests of what is fetched."""
+"""A store in memory: the rules of versions and deletions and nothing else, for tests of what is fetched."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 
 from fhiradapter.fhir.instants import instant
 from fhiradapter.fhir.pages import Entry
-from fhiradapter.fhir.units import Failure, Fetched
+from fhiradapter.fhir.units import Failure, Fetched, Tombstone
 from fhiradapter.sync.known import Held, Mark, Replacement
 from fhiradapter.sync.subjects import patient_of, survivor_of
 
@@ -29,6 +29,12 @@ class MemoryStore:
         self.accepted: set[tuple[str, str, str | None, bytes]] = set()
         self.duplicates = 0  # versions that were current and were written once more
         self.taken = 0
+        self.run = 0
+        self.buried: dict[tuple[str, str], tuple[int, int]] = {}  # the run that told of a deletion, and when
+
+    def begin_run(self) -> None:
+        """Begin a run: what is shown again after an earlier run saw it deleted has come back."""
+        self.run += 1
 
     def take(self, fetched: Fetched) -> None:
         """Commit what was fetched."""
@@ -41,28 +47,23 @@ class MemoryStore:
             self.taken += 1
             self._take(entry)
         for tombstone in fetched.deleted:
-            row = self.rows.get(tombstone.type, {}).get(tombstone.id)
-            at = instant(tombstone.at)
-            if row is None:
-                blank = Entry(tombstone.type, tombstone.id, None, None, b"", False)
-                self._set(blank, Held(None, None, tombstone.state))
-            elif at is None or row[0].state != "current" or self.times[tombstone.type, tombstone.id] <= at:
-                self._set(row[1], row[0]._replace(state=tombstone.state))
-                self.times[tombstone.type, tombstone.id] = max(
-                    at or 0, self.times[tombstone.type, tombstone.id]
-                )
+            self._bury(tombstone)
         if fetched.watermark is not None:
             self.marked[unit.type, unit.shard] = Mark(unit.shard, fetched.watermark, unit.patients)
 
     def _take(self, entry: Entry) -> None:
         assert not entry.subsetted, "a part of a resource was handed on as the whole"
+        key = entry.type, entry.id
         old = self.rows.get(entry.type, {}).get(entry.id)
         at = instant(entry.updated) or 0
-        if old is not None and old[0].version is not None:
-            ours = self.times[entry.type, entry.id], int(old[0].version)
+        if old is not None and old[0].state in {"deleted", "gone"}:
+            run, buried = self.buried[key]
+            if old[0].state == "deleted" and run == self.run and at < buried:
+                return
+        elif old is not None:
+            ours = self.times[key], int(old[0].version or 0)
             theirs = at, int(entry.version or 0)
-            away = old[0].state in {"deleted", "gone"}
-            if theirs < ours or (away and int(entry.version or 0) <= int(old[0].version)):
+            if theirs < ours:
                 return
             if theirs == ours and old[1].content == entry.content and old[0].state == "current":
                 return
@@ -71,7 +72,21 @@ class MemoryStore:
         self.duplicates += version in self.accepted and (old is None or old[0].state == "current")
         self.accepted.add(version)
         self._set(entry, Held(entry.version, entry.updated))
-        self.times[entry.type, entry.id] = at
+        self.times[key] = at
+
+    def _bury(self, tombstone: Tombstone) -> None:
+        key = tombstone.type, tombstone.id
+        row = self.rows.get(tombstone.type, {}).get(tombstone.id)
+        at = instant(tombstone.at) or 0
+        if row is None:
+            blank = Entry(tombstone.type, tombstone.id, None, None, b"", False)
+            self._set(blank, Held(None, None, tombstone.state))
+        else:
+            undone = tombstone.state == "deleted" and 0 < at < self.times[key]
+            if undone or row[0].state in {"deleted", "gone", tombstone.state}:
+                return
+            self._set(row[1], row[0]._replace(state=tombstone.state))
+        self.buried[key] = self.run, at
 
     def _set(self, entry: Entry, held: Held) -> None:
         key = entry.type, entry.id
