@@ -6,11 +6,10 @@ from pathlib import Path
 from fhiradapter.analysis.parts import deriving_with, over_parts
 from fhiradapter.analysis.population import unmatched_names
 from fhiradapter.analysis.study_rows import StudyRows, study_rows, summarise_study
-from fhiradapter.api import kinds_of, versions
+from fhiradapter.api import kinds_of, url_of, versions
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.deriving import ByCrew
-from fhiradapter.fhir.files import is_url
 from fhiradapter.results import Results, StudyCard
 from fhiradapter.settings import Study
 
@@ -45,10 +44,8 @@ def analyse_on_spark(
     # Imported here: PySpark is there only where it is asked for.
     from fhiradapter.cluster.deriving import derive_on_spark
 
-    # What is not a URL is of this machine, whatever file system Spark takes for its own.
-    place = str(folder).rstrip("/") if is_url(folder) else Path(folder).absolute().as_uri()
     derived = derive_on_spark(
-        f"{place}/cohort",
+        f"{url_of(folder)}/cohort",
         study_rows,
         study,
         (kinds_of(study),),

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -10,10 +11,12 @@ import pyarrow as pa
 from fhiradapter.analysis.parts import Cut, Part, cut, deriving_with, subjects_in
 from fhiradapter.analysis.together import together
 from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.cohort.packing import packed_table, unpacked_table
 from fhiradapter.engines.crew import Crew
 from fhiradapter.settings import Study
 
-PARTS_OF_A_WORKER = 4  # so that the last one to finish does not keep the others waiting for long
+# A part costs half a second of a processor whatever is in it, and a million rows some 400 MB of memory.
+ROWS_OF_A_PART = 700_000
 # Where a row came from, and what was written before it was understood; no endpoint looks at these.
 NOT_ANALYSED = frozenset(
     {
@@ -38,39 +41,58 @@ NOT_ANALYSED = frozenset(
 Rows = TypeVar("Rows")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PartTask:
-    """What is to be derived of one part."""
+    """What is to be derived of one part; the part is cut out when it is asked for, or sent."""
 
     number: int
     derive: Callable[..., Any]
-    part: Part
+    parts: Cut
     given: tuple[Any, ...]
+    others: frozenset[str]
+
+    def part(self) -> tuple[Part, tuple[Any, ...]]:
+        """Return the part, and what is given of its subjects; who has no row at all is in the first one."""
+        part = self.parts.part(self.number - 1)
+        whole = replace(part, subjects=part.subjects | self.others) if self.number == 1 else part
+        return whole, tuple(cut(value, whole.subjects) for value in self.given)
 
     def run(self) -> Any:
         """Return the rows of the part."""
-        with deriving_with(None):
-            return self.derive(self.part.cohort, self.part.study, *self.given)
+        part, given = self.part()
+        return derived(self.derive, part, given)
 
     def __str__(self) -> str:
         """Return what a person needs to find it; ids of subjects are not for logs."""
         return f"part {self.number} of the analysis"
 
+    def __reduce__(self) -> tuple[type["SentTask"], tuple[str, bytes]]:
+        """Cut the part out on its way to a worker, so that none waits in memory for its turn."""
+        return SentTask, (str(self), self.packed())
+
     def packed(self) -> bytes:
         """Return it as bytes; of a table's rows no others travel, whatever memory they share."""
-        cohort = self.part.cohort
-        tables = {name: packed_table(table) for name, table in cohort.tables.items()}
-        rest = replace(self, part=replace(self.part, cohort=Cohort({}, cohort.accounting)))
-        return pickle.dumps((rest, tables), pickle.HIGHEST_PROTOCOL)
+        part, given = self.part()
+        tables = {name: packed_table(table) for name, table in part.cohort.tables.items()}
+        rest = replace(part, cohort=Cohort({}, part.cohort.accounting))
+        pa.default_memory_pool().release_unused()  # what packing took, and the pool would keep
+        return pickle.dumps((self.derive, rest, given, tables), pickle.HIGHEST_PROTOCOL)
 
-    @staticmethod
-    def unpacked(content: bytes) -> "PartTask":
-        """Return what was packed."""
-        rest, tables = pickle.loads(content)  # noqa: S301 - from the process that started this one
-        read = {name: unpacked_table(table) for name, table in tables.items()}
-        cohort = Cohort(read, rest.part.cohort.accounting)
-        task: PartTask = replace(rest, part=replace(rest.part, cohort=cohort))
-        return task
+
+class SentTask:
+    """A task that came to a worker."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self._name = name
+        self._content = content
+
+    def __str__(self) -> str:
+        return self._name
+
+    def run(self) -> bytes:
+        """Derive the part, once: its bytes are given up for that."""
+        content, self._content = self._content, b""
+        return run_packed(content)
 
 
 def tasks_of(
@@ -79,9 +101,8 @@ def tasks_of(
     """Yield the tasks of at most `count` parts; who has no row in the cohort is in the first one."""
     parts = Cut(cohort, study, count)
     others = subjects_in(given) - parts.subjects if given else frozenset()
-    for number, part in enumerate(parts):
-        whole = replace(part, subjects=part.subjects | others) if number == 0 else part
-        yield PartTask(number + 1, derive, whole, tuple(cut(value, whole.subjects) for value in given))
+    for number in range(len(parts)):
+        yield PartTask(number + 1, derive, parts, given, others)
 
 
 @dataclass(frozen=True)
@@ -95,58 +116,53 @@ class ByCrew:
         needed = Cohort(
             {table: _analysed(content) for table, content in cohort.tables.items()}, cohort.accounting
         )
-        count = PARTS_OF_A_WORKER * self.workers
-        tasks = (Packed(task) for task in tasks_of(derive, needed, study, given, count=count))
-        crew = Crew(PartBench, self.workers, read=pickle.loads, pandas=True)
+        rows = sum(len(table) for table in needed.tables.values())
+        # As many for each worker, so that none waits for another in the end.
+        count = self.workers * max(1, -(-rows // (self.workers * ROWS_OF_A_PART)))
+        crew = Crew(partial(PartBench, derive), self.workers, read=pickle.loads, pandas=True)
         try:
-            rows: Rows = together([part for _, parts in crew.results(tasks) for part in parts])
-            return rows
+            tasks = tasks_of(derive, needed, study, given, count=count)
+            found: list[Rows] = [part for _, parts in crew.results(tasks) for part in parts]
         finally:
             crew.close()
-
-
-class Packed:
-    """A task on its way to a worker."""
-
-    def __init__(self, task: PartTask) -> None:
-        self.content = task.packed()
-        self._name = str(task)
-
-    def __str__(self) -> str:
-        return self._name
+        rows_of_all = together(found)
+        found.clear()
+        pa.default_memory_pool().release_unused()
+        return rows_of_all
 
 
 class PartBench:
     """A bench at which parts are derived; what comes of them travels as bytes."""
 
+    def __init__(self, derive: Callable[..., Any]) -> None:
+        """Take what is going to be asked for: its modules are loaded while the first part is cut out."""
+        self.derive = derive
+        # Arrow's own pool keeps what it once had; a worker's memory is wanted by the part that comes next.
+        pa.set_memory_pool(pa.system_memory_pool())
+
     def hear(self, news: Any) -> None:
         """Take notice of nothing: a part says all that there is to know."""
 
-    def run(self, task: Packed) -> Iterator[bytes]:
+    def run(self, task: SentTask) -> Iterator[bytes]:
         """Derive one part."""
-        yield run_packed(task.content)
+        yield task.run()
 
 
-def packed_table(table: pa.Table) -> bytes:
-    """Return a table as bytes."""
-    sink = pa.BufferOutputStream()
-    # Packed to a third, a part is quicker at the other end of a socket.
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(table)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
-def unpacked_table(content: bytes) -> pa.Table:
-    """Return what was packed."""
-    with pa.ipc.open_stream(content) as reader:
-        return reader.read_all()
-
-
-def _analysed(table: pa.Table) -> pa.Table:
-    return table.select([name for name in table.column_names if name not in NOT_ANALYSED])
+def derived(derive: Callable[..., Any], part: Part, given: tuple[Any, ...]) -> Any:
+    """Return what `derive` gives of a part."""
+    with deriving_with(None):
+        return derive(part.cohort, part.study, *given)
 
 
 def run_packed(content: bytes) -> bytes:
     """Do a packed task, and return what comes of it as bytes."""
-    return pickle.dumps(PartTask.unpacked(content).run(), pickle.HIGHEST_PROTOCOL)
+    derive, rest, given, tables = pickle.loads(content)  # noqa: S301 - from the process that started this one
+    del content
+    # One after the other: a table's bytes go as soon as it is read.
+    read = {name: unpacked_table(tables.pop(name)) for name in list(tables)}
+    part = replace(rest, cohort=Cohort(read, rest.cohort.accounting))
+    return pickle.dumps(derived(derive, part, given), pickle.HIGHEST_PROTOCOL)
+
+
+def _analysed(table: pa.Table) -> pa.Table:
+    return table.select([name for name in table.column_names if name not in NOT_ANALYSED])

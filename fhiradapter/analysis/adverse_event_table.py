@@ -70,9 +70,10 @@ NO_SUBJECT = "without a subject of the study"
 UNTREATED = "in subjects without a dose"
 
 
-def adverse_event_table(
-    cohort: Cohort, study: Study, timeline: pd.DataFrame
-) -> tuple[pd.DataFrame, Counter[str]]:
+EventTable = tuple[pd.DataFrame, Counter[str]]
+
+
+def adverse_event_table(cohort: Cohort, study: Study, timeline: pd.DataFrame) -> EventTable:
     """Return the adverse events of the subjects of `timeline`, and counts of what could not be said or used.
 
     Subjects are in the order of `timeline`, the events of one as they came. Columns: `row_id`, `subject_id`,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fhiradapter.analysis.order import in_order
+from fhiradapter.analysis.order import order_of
 
 CUTTING = (
     "alsfrs_r_05a_cutting",
@@ -94,20 +94,23 @@ def gather_assessments(items: pd.DataFrame) -> Assessments:
     >>> gather_assessments(pd.DataFrame(rows)).lowest[:, :4].tolist()
     [[nan, nan, 3.0, 3.0]]
     """
-    items = in_order(items)
+    order = order_of(items)
     column = pd.Index(ITEMS).get_indexer(pd.Index(items["concept"]))
-    assessment, heads = pd.factorize(_together(items, column))
-    firsts = np.unique(assessment, return_index=True)[1]
+    # Of the items in order only numbers are made: to move all their words would cost the most.
+    assessment, heads = pd.factorize(_together(items, column)[order])
+    firsts = order[np.unique(assessment, return_index=True)[1]]
+    column = column[order]
     lowest = np.full((len(heads), len(ITEMS)), np.inf)
     highest = np.full((len(heads), len(ITEMS)), -np.inf)
-    value = items["value"].to_numpy(dtype=np.float64)
+    value = items["value"].to_numpy(dtype=np.float64)[order]
     np.minimum.at(lowest, (assessment, column), value)
     np.maximum.at(highest, (assessment, column), value)
     lowest[np.isinf(lowest)] = np.nan
     highest[np.isinf(highest)] = np.nan
-    provisional = np.bincount(assessment, weights=items["provisional"], minlength=len(heads)) > 0
+    weights = items["provisional"].to_numpy(dtype=np.float64)[order]
+    provisional = np.bincount(assessment, weights=weights, minlength=len(heads)) > 0
     kept = ["subject_id", "row_id", "at", "on", "performer", "parent_id"]
-    rows = items.loc[firsts, kept].reset_index(drop=True).assign(provisional=provisional)
+    rows = items[kept].iloc[firsts].reset_index(drop=True).assign(provisional=provisional)
     return Assessments(rows, lowest, highest)
 
 

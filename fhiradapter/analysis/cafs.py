@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from fhiradapter.analysis.mean_ranks import mean_ranks
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -73,7 +74,7 @@ def cafs(
     sums[~alive] -= len(lived) - np.searchsorted(lived, death[~alive])
     sums[alive] = np.searchsorted(deaths, followed[alive], side="right")
     sums[alive] += _by_function(owner, when, value, interpolate=common_time == "interpolate")
-    ranks: FloatArray = stats.rankdata(sums) if len(sums) else np.zeros(0)
+    ranks: FloatArray = mean_ranks(sums)
     return Cafs(sums=sums, ranks=ranks)
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from fhiradapter.analysis.cafs import Cafs, cafs
 from fhiradapter.analysis.days import days_between
@@ -157,7 +156,9 @@ def _test(used: pd.DataFrame) -> RankTest | None:
     if len(groups) > 2:
         if used["rank"].nunique() == 1:
             return RankTest(method="Kruskal-Wallis", statistic=0.0, p=1.0)
-        statistic, p = stats.kruskal(*groups)
+        from scipy.stats import kruskal  # noqa: PLC0415 - slow to load, and few studies have three arms
+
+        statistic, p = kruskal(*groups)
         return RankTest(method="Kruskal-Wallis", statistic=float(statistic), p=float(p))
     first = used["arm"].eq(used["arm"].min()).to_numpy(dtype=bool)
     u, p, exact = rank_sum_p(used["rank"].to_numpy(dtype=np.float64), first)

@@ -89,14 +89,22 @@ class ExposureRows:
 
 
 def exposure_rows(
-    cohort: Cohort, study: Study, timeline: pd.DataFrame, kinds: Mapping[str, str]
+    cohort: Cohort,
+    study: Study,
+    timeline: pd.DataFrame,
+    kinds: Mapping[str, str],
+    *,
+    given: pd.DataFrame | None = None,
 ) -> ExposureRows:
-    """Derive what `summarise_exposure` needs of some whole subjects. Raises ValueError without treatment."""
+    """Derive what `summarise_exposure` needs of some whole subjects. Raises ValueError without treatment.
+
+    given: the result of `given_infusions`, when it is already there.
+    """
     treatment = study.treatment
     if treatment is None:
         raise ValueError("study: has no treatment")
     timeline = _with_exact_first_dose(timeline)
-    given = _of_population(given_infusions(cohort, study), timeline)
+    given = _of_population(given_infusions(cohort, study) if given is None else given, timeline)
     not_done = _of_population(missed_infusions(cohort, study), timeline)
     excluded = Counter(excluded_administrations(cohort, study, timeline.index))
     cut = study.follow_up.data_cut

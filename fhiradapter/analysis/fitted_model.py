@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from fhiradapter.analysis.sufficient_statistics import FloatArray
 
@@ -95,7 +95,7 @@ def contrast(model: MixedModel, weights: npt.ArrayLike, *, confidence: float = 0
     estimate = float(weight @ model.coefficients)
     error = float(np.sqrt(max(float(weight @ model.covariance @ weight), 0.0)))
     degrees = model.n_groups - 1
-    margin = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
+    margin = float(special.stdtrit(degrees, (1 + confidence) / 2)) * error
     return Contrast(estimate, error, (estimate - margin, estimate + margin), degrees, confidence)
 
 

@@ -104,9 +104,14 @@ def given_infusions(cohort: Cohort, study: Study) -> pd.DataFrame:
     return given.assign(cells=cells, notes=notes)[list(COLUMNS)].reset_index(drop=True)
 
 
-def infusions_until_cut(cohort: Cohort, study: Study, population: pd.Index) -> pd.DataFrame:
-    """Return the infusions given to some subjects until the data cut, as `given_infusions` does."""
-    infusions = members(given_infusions(cohort, study), population)
+def infusions_until_cut(
+    cohort: Cohort, study: Study, population: pd.Index, *, given: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the infusions given to some subjects until the data cut, as `given_infusions` does.
+
+    given: the result of `given_infusions`, when it is already there.
+    """
+    infusions = members(given_infusions(cohort, study) if given is None else given, population)
     return infusions.loc[~after_cut(infusions, study.follow_up.data_cut)].reset_index(drop=True)
 
 

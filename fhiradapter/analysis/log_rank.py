@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from fhiradapter.analysis.kaplan_meier import FloatArray, IntArray, checked_times
 
@@ -79,7 +79,7 @@ def log_rank(time: npt.ArrayLike, event: npt.ArrayLike, group: Sequence[Hashable
         expected=expected,
         chi_square=chi_square,
         df=df,
-        p=None if chi_square is None else float(stats.chi2.sf(chi_square, df)),
+        p=None if chi_square is None else float(special.chdtrc(df, chi_square)),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from fhiradapter.results import Interval
 
@@ -40,7 +40,7 @@ def estimate_mean(values: FloatArray, *, confidence: float) -> Mean:
         return Mean(n, float(values[0]) if n else None, None, None, None)
     mean, sd = float(values.mean()), float(values.std(ddof=1))
     se = sd / float(np.sqrt(n))
-    margin = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * se
+    margin = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * se
     return Mean(n, mean, sd, se, (mean - margin, mean + margin))
 
 
@@ -69,9 +69,13 @@ def bootstrap_mean(
     if n < 2 or samples == 0:
         return None
     means = np.empty(samples)
-    step = max(1, PIECE // n)
+    step = min(max(1, PIECE // n), samples)
+    drawn = np.empty((step, n))  # used again and again: new memory costs more than the draws
     for start in range(0, samples, step):
         stop = min(start + step, samples)
-        means[start:stop] = values[generator.integers(n, size=(stop - start, n))].mean(axis=1)
+        places = generator.integers(n, size=(stop - start, n))
+        # Places are drawn below n, so none is clipped; to have them checked costs another copy.
+        found = np.take(values, places, out=drawn[: stop - start], mode="clip")
+        found.mean(axis=1, out=means[start:stop])
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

@@ -19,9 +19,17 @@ def in_order(rows: pd.DataFrame, by: Sequence[str] = ("subject_id", "at", "row_i
     >>> in_order(rows)["row_id"].tolist()
     ['y', 'z', 'x']
     """
+    order = order_of(rows, by)
+    if (order[1:] > order[:-1]).all():
+        return rows.reset_index(drop=True)
+    return rows.take(order).reset_index(drop=True)
+
+
+def order_of(rows: pd.DataFrame, by: Sequence[str] = ("subject_id", "at", "row_id")) -> npt.NDArray[np.intp]:
+    """Return the places of the rows in the order that `in_order` brings them in, (n,)."""
     *first, last = by
     keys = [_numbers(rows[column]) for column in first]
-    order = np.lexsort(keys[::-1])
+    order = _order(keys)
     keys = [key[order] for key in keys]
     same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys]) if len(rows) else np.zeros(0, bool)
     if same.any():
@@ -30,10 +38,26 @@ def in_order(rows: pd.DataFrame, by: Sequence[str] = ("subject_id", "at", "row_i
         among = order[tied]
         rank = np.empty(len(among), dtype=np.int64)
         rank[_argsort(rows[last].iloc[among])] = np.arange(len(among))
-        order[tied] = among[np.lexsort([rank, group])]
-    if (order[1:] > order[:-1]).all():
-        return rows.reset_index(drop=True)
-    return rows.take(order).reset_index(drop=True)
+        order[tied] = among[_order([group, rank])]
+    return order
+
+
+def _order(keys: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.intp]:
+    """Return the stable order of rows by several numbers, the first one before the others.
+
+    Rows that come as a few sorted stretches, as one concept's after another's, are sorted in a third of the
+    time when the numbers fit into one.
+    """
+    one, size = np.zeros(len(keys[0]), dtype=np.int64), 1
+    for key in keys:
+        known = key[key != LAST]
+        low = int(known.min()) if len(known) else 0
+        span = int(known.max()) - low + 2 if len(known) else 1
+        size *= span
+        if size > LAST:
+            return np.lexsort(keys[::-1])
+        one = one * span + np.where(key == LAST, span - 1, key - low)
+    return np.argsort(one, kind="stable")
 
 
 def _argsort(column: pd.Series) -> npt.NDArray[np.intp]:

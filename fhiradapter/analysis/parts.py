@@ -5,7 +5,7 @@ is made of the rows of all subjects. `over_parts` stands between them: it hands 
 set, and calls the first half once where none was.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -78,8 +78,9 @@ def over_parts(derive: Callable[..., Rows], cohort: Cohort, study: Study, *given
 class Cut:
     """A cohort cut into parts of whole persons, who are in order of their ids; a part is made when asked for.
 
-    A record that was merged goes with the one that stands for it. Rows without a subject go with the first
-    part; every part knows the account, since that says which types were read.
+    The parts have about as many rows, whoever the persons are. A record that was merged goes with the one
+    that stands for it. Rows without a subject go with the first part; every part knows the account, since
+    that says which types were read.
     """
 
     def __init__(self, cohort: Cohort, study: Study, count: int) -> None:
@@ -89,33 +90,50 @@ class Cut:
         codes = {table: cohort.codes(table, SUBJECT).codes for table in SCHEMAS}
         self._words = np.array(cohort.codes("subjects", SUBJECT).words.to_pylist(), dtype=object)
         of_person = _persons(cohort, self._words.tolist())
-        leaders = np.flatnonzero(of_person == np.arange(len(self._words)))
-        shares = np.array_split(leaders, max(1, min(count, len(leaders))))
         share = np.zeros(len(self._words) + 1, np.int16)  # the last one is for rows without a subject
-        for number, own in enumerate(shares):
-            share[own] = number
-        share[:-1] = share[of_person]
+        share[:-1] = _shares(of_person, codes.values(), max(1, count))[of_person]
         self._share = share[:-1]
         self._of_rows = {table: share[of_table] for table, of_table in codes.items()}
-        self._count = len(shares)
+        self._count = int(share.max()) + 1
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Part]:
         """Make the parts, one after the other."""
-        for number in range(self._count):
-            tables = {
-                table: _rows_of(self._cohort.tables[table], np.flatnonzero(of_rows == number))
-                for table, of_rows in self._of_rows.items()
-            }
-            subjects = frozenset(self._words[self._share == number].tolist())
-            yield Part(Cohort(tables, self._cohort.accounting), study_of(self._study, subjects), subjects)
+        return map(self.part, range(self._count))
+
+    def part(self, number: int) -> Part:
+        """Make one part; the first is number 0."""
+        tables = {
+            table: _rows_of(self._cohort.tables[table], np.flatnonzero(of_rows == number))
+            for table, of_rows in self._of_rows.items()
+        }
+        subjects = frozenset(self._words[self._share == number].tolist())
+        return Part(Cohort(tables, self._cohort.accounting), study_of(self._study, subjects), subjects)
 
     @property
     def subjects(self) -> frozenset[str]:
         """The ids of all parts."""
         return frozenset(self._words.tolist())
+
+
+def _shares(
+    of_person: npt.NDArray[np.int64], codes: Iterable[npt.NDArray[np.int32]], count: int
+) -> npt.NDArray[np.int64]:
+    """Return the part of each id: persons follow one another, and each part has about as many rows."""
+    size = len(of_person)
+    rows = np.zeros(size, np.int64)
+    for of_table in codes:
+        rows += np.bincount(of_table + 1, minlength=size + 1)[1:]  # -1 is for rows without a subject
+    of_persons = np.zeros(size, np.int64)
+    np.add.at(of_persons, of_person, rows)
+    middle = 2 * np.cumsum(of_persons) - of_persons
+    numbers = middle * count // np.maximum(2 * of_persons.sum(), 1)
+    leads = of_person == np.arange(size)
+    share = np.zeros(size, np.int64)
+    share[leads] = np.unique(numbers[leads], return_inverse=True)[1]
+    return share
 
 
 def _rows_of(table: pa.Table, places: npt.NDArray[np.int64]) -> pa.Table:

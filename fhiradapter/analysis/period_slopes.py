@@ -113,33 +113,34 @@ def slope_rows(lines: pd.DataFrame) -> tuple[SubjectSlope, ...]:
 
 def summarise_periods(lines: pd.DataFrame, study: Study) -> dict[str, PeriodSlope]:
     """Summarise the adequate slopes of each period; the bootstrap has a seeded stream for each."""
+    return {name: _summary(lines, name, number, study) for number, name in enumerate(period_names(study))}
+
+
+def _summary(lines: pd.DataFrame, name: str, number: int, study: Study) -> PeriodSlope:
     policy = study.statistics
-    summaries = {}
-    for number, name in enumerate(period_names(study)):
-        period = lines.loc[lines["period"].eq(name)]
-        slopes = period.loc[period["adequate"], "slope"].to_numpy(dtype=np.float64)
-        mean = estimate_mean(slopes, confidence=policy.confidence)
-        left_out = period.loc[~period["adequate"], ["subject_id", "reason"]]
-        summaries[name] = PeriodSlope(
-            n=mean.n,
-            mean_slope=mean.mean,
-            sd=mean.sd,
-            median_slope=float(np.median(slopes)) if mean.n else None,
-            ci95=mean.interval,
-            bootstrap=bootstrap_mean(
-                slopes,
-                samples=policy.bootstrap_samples,
-                confidence=policy.confidence,
-                generator=np.random.default_rng([policy.seed, number]),
-            ),
-            excluded=tuple(
-                Exclusion(subject_id=subject, reason=reason)
-                for subject, reason in zip(
-                    left_out["subject_id"].tolist(), left_out["reason"].tolist(), strict=True
-                )
-            ),
-        )
-    return summaries
+    period = lines.loc[lines["period"].eq(name)]
+    slopes = period.loc[period["adequate"], "slope"].to_numpy(dtype=np.float64)
+    mean = estimate_mean(slopes, confidence=policy.confidence)
+    left_out = period.loc[~period["adequate"], ["subject_id", "reason"]]
+    return PeriodSlope(
+        n=mean.n,
+        mean_slope=mean.mean,
+        sd=mean.sd,
+        median_slope=float(np.median(slopes)) if mean.n else None,
+        ci95=mean.interval,
+        bootstrap=bootstrap_mean(
+            slopes,
+            samples=policy.bootstrap_samples,
+            confidence=policy.confidence,
+            generator=np.random.default_rng([policy.seed, number]),
+        ),
+        excluded=tuple(
+            Exclusion(subject_id=subject, reason=reason)
+            for subject, reason in zip(
+                left_out["subject_id"].tolist(), left_out["reason"].tolist(), strict=True
+            )
+        ),
+    )
 
 
 def paired_contrast(lines: pd.DataFrame, later: str, earlier: str, *, confidence: float) -> Contrast:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
-from scipy.optimize import minimize
 
 from fhiradapter.analysis.sufficient_statistics import FloatArray, SufficientStatistics
 
@@ -181,6 +180,8 @@ class ProfiledLikelihood:
         def value(theta: FloatArray) -> tuple[float, FloatArray]:
             evaluation = self.at(theta)
             return evaluation.criterion, evaluation.gradient
+
+        from scipy.optimize import minimize  # noqa: PLC0415 - slow to load, and who derives parts never asks
 
         search = minimize(
             value, start, jac=True, method="L-BFGS-B", bounds=[(-UNBOUNDED, UNBOUNDED)] * len(start)

@@ -1,7 +1,10 @@
 """How the functional score changes over time."""
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 
@@ -21,6 +24,7 @@ from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.results import Progression, Score
 from fhiradapter.settings import Study
 
+AT_ONCE = 100_000  # scores whose columns are lists at one time
 NO_ORIGIN = "no_time_origin"
 IN_NO_PERIOD = "in_no_period"
 AFTER_DEATH = "after_death"
@@ -95,7 +99,11 @@ def summarise_progression(
 ) -> Progression:
     """Return what the rows of all subjects show; `unmatched` are sentences on names that mean nobody."""
     lines = rows.lines
-    model, note = fit_period_model(rows.model, study)
+    # The bootstraps beside the model: both are long sums, which let go of Python's lock.
+    with ThreadPoolExecutor(1) as beside:
+        fitted = beside.submit(fit_period_model, rows.model, study)
+        periods = summarise_periods(lines, study)
+        model, note = fitted.result()
     contrasts = {
         name: paired_contrast(lines, later, earlier, confidence=study.statistics.confidence)
         for name, (later, earlier) in CONTRASTS.items()
@@ -105,7 +113,7 @@ def summarise_progression(
         concept=study.progression.concept,
         unit=_unit(rows.units, study),
         time_origin=time_origin(study),
-        periods=summarise_periods(lines, study),
+        periods=periods,
         contrasts=contrasts,
         mixed_model=model,
         mixed_model_note=note,
@@ -144,7 +152,12 @@ def _plotted(placed: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _scores(plotted: pd.DataFrame) -> tuple[Score, ...]:
-    return tuple(
+    blocks = (plotted.iloc[start : start + AT_ONCE] for start in range(0, len(plotted), AT_ONCE))
+    return tuple(chain.from_iterable(map(_scores_of, blocks)))
+
+
+def _scores_of(plotted: pd.DataFrame) -> Iterator[Score]:
+    return (
         Score(subject_id=subject, row_id=row, on=on, months=month, value=value, periods=period, flags=flag)
         for subject, row, on, month, value, period, flag in zip(
             as_words(plotted["subject_id"]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 # Up to here the distribution of the rank sum is counted out; above it the normal one is as good.
 EXACT_UP_TO = 100
@@ -38,7 +38,7 @@ def rank_sum_p(ranks: npt.NDArray[np.float64], first: npt.NDArray[np.bool_]) -> 
     if spread == 0:
         return statistic, 1.0, False
     # One step of U is 2 in doubled ranks: the correction is half of it.
-    return statistic, min(1.0, 2 * float(stats.norm.sf(max(distance - 1, 0) / np.sqrt(spread)))), False
+    return statistic, min(1.0, 2 * float(special.ndtr(-max(distance - 1, 0) / np.sqrt(spread)))), False
 
 
 def _exact_p(doubled: npt.NDArray[np.int64], size: int, middle: float, distance: float) -> float:

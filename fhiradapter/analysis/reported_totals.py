@@ -48,7 +48,10 @@ def reconcile(reported: pd.DataFrame, totals: pd.DataFrame) -> tuple[pd.DataFram
     incomplete[matched.index[~replaced]] = True
     alone = reported.assign(
         reported_value=np.nan, total_differs=False, items_incomplete=incomplete, both_cutting_items=False
-    ).drop(index=matched.index[replaced | refused])
+    )
+    stands = np.ones(len(reported), dtype=bool)
+    stands[matched.index[replaced | refused]] = False
+    alone = alone if stands.all() else alone.loc[stands]
     left_out = pd.concat(
         [
             totals.loc[totals["value"].isna(), ["subject_id", "row_id", "reason"]],
@@ -69,7 +72,7 @@ def _assessment_of(reported: pd.DataFrame, totals: pd.DataFrame) -> pd.Series:
     owner = pd.Series(np.append(panels.index, -1)[place], index=reported.index, dtype=np.int64)
     one, other = _comparable(reported, totals)
     for keys in (["subject", "at", "rater"], ["subject", "on", "rater"], ["subject", "on"]):
-        free = one[one.index.isin(owner.index[owner.lt(0)])]
+        free = one[owner.to_numpy()[one.index] < 0]
         sums = other.drop(index=owner[owner.ge(0)].unique().tolist())
         free = free[list(dict.fromkeys([*keys, "rater"]))].drop_duplicates(keys, keep=False)
         sums = sums[list(dict.fromkeys([*keys, "rater"]))].drop_duplicates(keys, keep=False)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from fhiradapter.analysis.adverse_event_table import adverse_event_table
+from fhiradapter.analysis.adverse_event_table import EventTable, adverse_event_table
 from fhiradapter.analysis.adverse_events import AdverseEventRows, rows_of_events, summarise_adverse_events
 from fhiradapter.analysis.coverage import CoverageRows, coverage_rows, summarise_coverage
 from fhiradapter.analysis.dose_limiting import with_hours
@@ -69,10 +69,21 @@ def derive_safety(
     return summarise_safety(rows, study, timeline, cohort.accounting)
 
 
-def safety_rows(cohort: Cohort, study: Study, timeline: pd.DataFrame, kinds: Mapping[str, str]) -> SafetyRows:
-    """Derive what `summarise_safety` needs of some whole subjects."""
-    infusions = infusions_until_cut(cohort, study, timeline.index)
-    table, notes = adverse_event_table(cohort, study, timeline)
+def safety_rows(
+    cohort: Cohort,
+    study: Study,
+    timeline: pd.DataFrame,
+    kinds: Mapping[str, str],
+    *,
+    given: pd.DataFrame | None = None,
+    events: EventTable | None = None,
+) -> SafetyRows:
+    """Derive what `summarise_safety` needs of some whole subjects.
+
+    given, events: the results of `given_infusions` and `adverse_event_table`, when they are already there.
+    """
+    infusions = infusions_until_cut(cohort, study, timeline.index, given=given)
+    table, notes = events or adverse_event_table(cohort, study, timeline)
     table = with_hours(table, infusions)
     treated = None
     if study.treatment is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from fhiradapter.analysis.adverse_event_table import adverse_event_table
+from fhiradapter.analysis.adverse_event_table import EventTable, adverse_event_table
 from fhiradapter.analysis.adverse_events import Counts, count_lines, summarise_overview
 from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.population import of_subject
@@ -51,10 +51,18 @@ def summarise_overviews(
 
 
 def overview_rows(
-    cohort: Cohort, study: Study, timeline: pd.DataFrame, arms: tuple[str, ...]
+    cohort: Cohort,
+    study: Study,
+    timeline: pd.DataFrame,
+    arms: tuple[str, ...],
+    *,
+    events: EventTable | None = None,
 ) -> dict[str, Counts]:
-    """Count the lines of the overview of each arm among some whole subjects."""
-    table, _ = adverse_event_table(cohort, study, timeline)
+    """Count the lines of the overview of each arm among some whole subjects.
+
+    events: the result of `adverse_event_table`, when it is already there.
+    """
+    table, _ = events or adverse_event_table(cohort, study, timeline)
     arm_of_event = of_subject(timeline["arm"], table["subject_id"])
     return {
         arm: count_lines(table.loc[arm_of_event.eq(arm)], study, timeline.loc[timeline["arm"].eq(arm)])

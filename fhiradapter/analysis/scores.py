@@ -1,6 +1,6 @@
 """One score per subject and time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,10 @@ class Scores:
     table: pd.DataFrame
     left_out: pd.DataFrame
 
+    def reduced(self) -> "Scores":
+        """Return what summaries of all subjects look at: no names of rows, no raters."""
+        return replace(self, table=self.table[["subject_id", "at", "on", "value", "flags"]])
+
     @property
     def notes(self) -> dict[str, int]:
         """How many scores carry each flag, and how many measurements were left out for each reason."""
@@ -99,8 +103,11 @@ def score_rows(cohort: Cohort, study: Study) -> Scores:
         outside = ~rows["value"].between(0, pd.Series(highest, index=rows.index))
         rows, left_out = split_off(rows, left_out, outside, OUT_OF_RANGE)
     wanted = ["subject_id", "row_id", "at", "on", "value", "performer", "parent_id", "provisional"]
-    reported = rows.loc[rows["concept"].eq(concept), wanted]
-    items = rows.loc[rows["concept"].isin(ITEMS), [*wanted, "concept"]]
+    is_reported = rows["concept"].eq(concept)
+    reported = rows.loc[is_reported, wanted]
+    is_item = ~is_reported if concept == TOTAL else rows["concept"].isin(ITEMS)
+    items = rows.loc[is_item, [*wanted, "concept"]]
+    del rows, is_reported, is_item  # the greatest of all frames: totals need its memory
     totals = totals_from_items(items, both_cutting=study.progression.both_cutting_items)
     scores, more = reconcile(reported, totals)
     scores = in_order(scores)

@@ -2,7 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
+
+from fhiradapter.analysis.mean_ranks import mean_ranks
 
 # Up to here every assignment of signs is counted; above it the normal approximation is as good.
 EXACT_UP_TO = 200
@@ -30,13 +32,13 @@ def signed_rank_p(differences: npt.NDArray[np.float64]) -> float | None:
     if n == 0:
         return 1.0
     # Mean ranks are halves, so doubled they are whole.
-    doubled = np.round(2 * stats.rankdata(np.abs(rounded))).astype(np.int64)
+    doubled = np.round(2 * mean_ranks(np.abs(rounded))).astype(np.int64)
     positive, whole = int(doubled[rounded > 0].sum()), int(doubled.sum())
     smaller = min(positive, whole - positive)
     if n > EXACT_UP_TO:
         deviation = np.sqrt((doubled.astype(np.float64) ** 2).sum()) / 2
         # One step of the statistic is 2 in doubled ranks: the correction is half of it.
-        return min(1.0, 2 * float(stats.norm.cdf((smaller + 1 - whole / 2) / deviation)))
+        return min(1.0, 2 * float(special.ndtr((smaller + 1 - whole / 2) / deviation)))
     chances = np.zeros(whole + 1)
     chances[0] = 1.0
     for rank in doubled:

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import pandas as pd
 
+from fhiradapter.analysis.adverse_event_table import adverse_event_table
 from fhiradapter.analysis.adverse_events import Counts
 from fhiradapter.analysis.baseline import summarise_cohort
 from fhiradapter.analysis.biomarkers import biomarker_rows, summarise_biomarkers
@@ -14,6 +15,7 @@ from fhiradapter.analysis.by_arm import arm_names, summarise_by_arm
 from fhiradapter.analysis.capacity_rows import CapacityRows, vital_capacity_rows
 from fhiradapter.analysis.composite import derive_composite
 from fhiradapter.analysis.exposure import ExposureRows, exposure_rows, summarise_exposure
+from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.measured_series import ConceptRows
 from fhiradapter.analysis.progression import ProgressionRows, progression_rows, summarise_progression
 from fhiradapter.analysis.quality import QualityRows, quality_rows, summarise_quality
@@ -46,7 +48,10 @@ from fhiradapter.settings import Study
 
 @dataclass(frozen=True)
 class StudyRows:
-    """What is derived of some subjects, endpoint by endpoint; `overviews` are of adverse events by arm."""
+    """What is derived of some subjects, endpoint by endpoint; `overviews` are of adverse events by arm.
+
+    Of the scores it is what `Scores.reduced` leaves.
+    """
 
     scores: Scores
     timeline: pd.DataFrame
@@ -81,21 +86,22 @@ class Endpoints(TypedDict):
 
 def study_rows(cohort: Cohort, study: Study, kinds: Mapping[str, str]) -> StudyRows:
     """Derive the rows of every endpoint of some whole subjects; `kinds` gives the kind of each concept."""
-    scores = score_rows(cohort, study)
-    timeline = timeline_rows(cohort, study, scores)
+    scores, given = score_rows(cohort, study), given_infusions(cohort, study)
+    timeline = timeline_rows(cohort, study, scores, given=given)
     arms = tuple(sorted(timeline["arm"].dropna().unique()))
+    events = adverse_event_table(cohort, study, timeline)
     return StudyRows(
-        scores=scores,
+        scores=scores.reduced(),
         timeline=timeline,
         units=score_units(cohort, study),
         progression=progression_rows(cohort, study, timeline, scores),
-        exposure=exposure_rows(cohort, study, timeline, kinds) if study.treatment else None,
+        exposure=exposure_rows(cohort, study, timeline, kinds, given=given) if study.treatment else None,
         biomarkers=biomarker_rows(cohort, study, timeline),
         staging=staging_rows(cohort, study, timeline),
         vital_capacity=vital_capacity_rows(cohort, study, timeline),
         survival=survival_rows(cohort, study, timeline),
-        safety=safety_rows(cohort, study, timeline, kinds),
-        overviews=overview_rows(cohort, study, timeline, arms) if arms else {},
+        safety=safety_rows(cohort, study, timeline, kinds, given=given, events=events),
+        overviews=overview_rows(cohort, study, timeline, arms, events=events) if arms else {},
         quality=quality_rows(cohort),
     )
 

@@ -9,6 +9,7 @@ from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.last_contact import derive_last_contact
 from fhiradapter.analysis.marks import gather_notes, note
 from fhiradapter.analysis.onset import NEGATED, derive_onset
+from fhiradapter.analysis.order import in_order
 from fhiradapter.analysis.parts import over_parts
 from fhiradapter.analysis.population import members, of_subject, places, study_population
 from fhiradapter.analysis.scores import Scores, derive_scores
@@ -50,11 +51,13 @@ def derive_timeline(cohort: Cohort, study: Study, *, scores: Scores | None = Non
     return over_parts(timeline_rows, cohort, study, scores)
 
 
-def timeline_rows(cohort: Cohort, study: Study, scores: Scores | None = None) -> pd.DataFrame:
-    """Return the timeline of some whole subjects."""
+def timeline_rows(
+    cohort: Cohort, study: Study, scores: Scores | None = None, *, given: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the timeline of some whole subjects; given: their infusions, when they are already there."""
     population = study_population(cohort, study)
     people, notes = _people(cohort, study, population)
-    doses, told = _doses(cohort, study, population)
+    doses, told = _doses(given_infusions(cohort, study) if given is None else given, study, population)
     notes += told
     deaths, told = _deaths(cohort, study, population, doses["first_dose_on"])
     notes += told
@@ -87,8 +90,8 @@ def _people(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.Data
     return people, [note(population.difference(rows.index), NO_PATIENT), *told]
 
 
-def _doses(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataFrame, list[pd.Series]]:
-    rows = members(given_infusions(cohort, study), population)
+def _doses(given: pd.DataFrame, study: Study, population: pd.Index) -> tuple[pd.DataFrame, list[pd.Series]]:
+    rows = members(given, population)
     rows = rows.assign(
         at=rows["started_at"].astype(INSTANT), precision=rows["started_precision"].astype("str")
     )
@@ -105,9 +108,8 @@ def _doses(cohort: Cohort, study: Study, population: pd.Index) -> tuple[pd.DataF
     notes.append(
         note(rows.loc[vague & ~(only_vague & rows["on"].notna()), "subject_id"].unique(), UNDATED_DOSE)
     )
-    dated = rows.loc[rows["on"].notna() & (~vague | only_vague)].sort_values(
-        ["on", "at", "row_id"], kind="stable"
-    )
+    dated = rows.loc[rows["on"].notna() & (~vague | only_vague)]
+    dated = in_order(dated, ["subject_id", "on", "at", "row_id"])
     notes.append(note(dated.loc[is_partial(dated["precision"]), "subject_id"].unique(), PARTIAL_DOSE))
     first = dated.drop_duplicates("subject_id").set_index("subject_id")[["at", "on", "precision"]]
     last = dated.drop_duplicates("subject_id", keep="last").set_index("subject_id")[["at", "on"]]

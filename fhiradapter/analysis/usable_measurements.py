@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fhiradapter.analysis.days import INSTANT, earliest_instant, is_partial
@@ -38,6 +39,8 @@ ALWAYS = (
     "measured_precision",
     "last_updated",
 )
+# Of these no analysis asks again, once it is decided which rows may be used.
+DECIDED = ["status", "measured_at", "measured_on", "last_updated"]
 # A server's clock and a visit's time zone may differ by this much; more, and the date lies in the future.
 CLOCK_TOLERANCE = pd.Timedelta(days=1)
 
@@ -57,7 +60,7 @@ def usable_measurements(
     `progression.provisional_status` says so), a finite value, a date with at least the day, not after the
     data cut and not dated after it was recorded. Comparators are left to the caller. The usable rows have two
     columns more: `at` (UTC) and `on` (local day). Rows of subjects outside the population are in neither
-    frame. `columns` are those wanted beside `ALWAYS`; fewer are quicker, and None gives all.
+    frame. `columns` are those wanted beside `ALWAYS` (without `DECIDED`); None gives all.
 
     >>> row = {"subject_id": "s1", "concept": "alt", "value": 20.0}
     >>> rows = [{**row, "status": "cancelled"}, {**row, "status": "final"}]
@@ -69,7 +72,7 @@ def usable_measurements(
     """
     wanted = cohort.arrow("measurements").column_names if columns is None else [*ALWAYS, *columns]
     rows = cohort.select("measurements", list(dict.fromkeys(wanted)), concepts=concepts)
-    nobody = rows.loc[rows["subject_id"].isna()]
+    nobody = _where(rows, rows["subject_id"].isna().to_numpy(dtype=bool))
     rows = members(rows, population)
     at, on = rows["measured_at"].astype(INSTANT), rows["measured_on"]
     if on.isna().any():
@@ -94,8 +97,16 @@ def usable_measurements(
     nobody = nobody.assign(
         reason=NO_SUBJECT, subject_id=nobody["subject_id"].astype(rows["subject_id"].dtype)
     )
-    left_out = pd.concat([nobody[told], rows.loc[unusable].assign(reason=reason)[told]], ignore_index=True)
+    refused = _where(rows[[name for name in told if name != "reason"]], unusable).assign(reason=reason)
+    left_out = pd.concat([nobody[told], refused[told]], ignore_index=True)
+    if columns is not None:
+        rows = rows.drop(columns=DECIDED)
     return (rows.loc[~unusable] if unusable.any() else rows), left_out
+
+
+def _where(rows: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Return the rows that were chosen; mostly there are none, and to look for them takes long."""
+    return rows.loc[chosen] if chosen.any() else rows.iloc[:0]
 
 
 def split_off(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from fhiradapter.results import Interval
 
@@ -47,6 +47,6 @@ def welch(values: npt.ArrayLike, reference: npt.ArrayLike, *, confidence: float)
     if se == 0:
         return Difference(estimate, se, None, None, None)
     degrees = float(parts.sum() ** 2 / (parts**2 / np.array([len(first) - 1, len(second) - 1])).sum())
-    margin = float(stats.t.ppf((1 + confidence) / 2, degrees)) * se
-    p = 2 * float(stats.t.sf(abs(estimate) / se, degrees))
+    margin = float(special.stdtrit(degrees, (1 + confidence) / 2)) * se
+    p = 2 * float(special.stdtr(degrees, -abs(estimate) / se))
     return Difference(estimate, se, degrees, (estimate - margin, estimate + margin), p)

@@ -1,6 +1,7 @@
 """What the analysis of a large synthetic cohort costs, step by step and in several processes."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from fhiradapter.analysing import analyse
 from fhiradapter.analysis.baseline import derive_cohort_summary
 from fhiradapter.analysis.biomarkers import derive_biomarkers
 from fhiradapter.analysis.exposure import derive_exposure
+from fhiradapter.analysis.infusions import given_infusions
 from fhiradapter.analysis.parts import deriving_with, over_parts
 from fhiradapter.analysis.progression import (
     ProgressionRows,
@@ -59,14 +61,14 @@ class TargetedRows:
 
 def targeted_rows(cohort: Cohort, study: Study, kinds: Mapping[str, str]) -> TargetedRows:
     """Derive scores, timeline, slopes, stages, grades and incidences of some whole subjects."""
-    scores = score_rows(cohort, study)
-    timeline = timeline_rows(cohort, study, scores)
+    scores, given = score_rows(cohort, study), given_infusions(cohort, study)
+    timeline = timeline_rows(cohort, study, scores, given=given)
     return TargetedRows(
-        scores,
+        scores.reduced(),
         timeline,
         progression_rows(cohort, study, timeline, scores),
         staging_rows(cohort, study, timeline),
-        safety_rows(cohort, study, timeline, kinds),
+        safety_rows(cohort, study, timeline, kinds, given=given),
     )
 
 
@@ -107,16 +109,17 @@ def on_cores(subjects: int, visits: int, workers: int) -> dict[str, float]:
     kinds = kinds_of(study)
     engine = ByCrew(workers) if workers > 1 else None
     with memory() as peak:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), sum(os.times()[:4])
         with deriving_with(engine):
             rows = over_parts(targeted_rows, cohort, study, kinds)
         summarise_progression(rows.progression, study, rows.timeline, scores=rows.scores)
         summarise_staging(rows.staging, study)
         summarise_safety(rows.safety, study, rows.timeline, cohort.accounting)
-        seconds = time.perf_counter() - began
+        seconds, worked = time.perf_counter() - began, sum(os.times()[:4]) - worked
     del rows
     figures = {
         f"scores to safety, workers {workers}: seconds": seconds,
+        f"scores to safety, workers {workers}: CPU seconds of all processes": worked,
         f"scores to safety, workers {workers}: peak, GB": peak[0] / 1e9,
     }
     began = time.perf_counter()
