@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,7 +154,7 @@ def map_on_spark(
     _, plans = _plans(study, sources_of(study, source), now)
     return map_on_spark(
         plans,
-        str(folder) if is_url(folder) else f"file:{Path(folder).absolute()}",
+        url_of(folder),
         layout=layout or Layout(),
         workers=workers,
         say=say or (lambda _: None),
@@ -195,6 +195,16 @@ def map_resource(resource: Any, study: Study | None = None, *, now: datetime | N
     return MappedResource(Cohort(tables, cohort.accounting))
 
 
+def url_of(folder: str | Path) -> str:
+    """Return a folder as Spark finds it.
+
+    What is not a URL is of this machine, whatever file system Spark takes for its own; its name is not
+    escaped, since Hadoop reads it as it stands.
+    """
+    return str(folder).rstrip("/") if is_url(folder) else f"file:{Path(folder).absolute()}"
+
+
+@lru_cache(maxsize=8)
 def anonymous_study(*, site: str | None = None, time_zone: str | None = None) -> Study:
     """Return a study that says nothing but how to read: for mapping without a study file."""
     try:

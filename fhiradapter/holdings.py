@@ -19,7 +19,11 @@ from fhiradapter.cohort.weights import BODY_WEIGHT
 from fhiradapter.reasons import Reason
 from fhiradapter.store.landing import Landing
 
-ENCOUNTERED = ["source", "encounter_id", "source_file", "source_line"]
+PLACE = ("source", "source_file", "source_line")
+ENCOUNTERED = [*PLACE, "encounter_id"]
+REPLACED = [*PLACE, "subject_id", "replaced_by"]
+RARE = {"subjects": "replaced_by", "exposures": "dose_cells_per_kg"}
+DOSED = [*PLACE, "row_id", "subject_id", "started_on", "dose_cells_per_kg"]
 COPIES_AT_ONCE = 10_000  # resources that came several times, whose rows are compared in one pass
 Copies = dict[tuple[str, str, str], list[Copy]]
 """(source, type, id) to its receipts, in the order of the input."""
@@ -94,6 +98,8 @@ class LandedRows:
     landing: Landing
     receipts: Receipts = field(default_factory=Receipts)
     horizon: Horizon = field(default_factory=Horizon)
+    _valued: set[str] = field(default_factory=set)
+    """The rare columns that have a value in some row."""
     _members: list[pa.Array] = field(default_factory=list)
     _panels: list[pa.Array] = field(default_factory=list)
 
@@ -104,6 +110,9 @@ class LandedRows:
         for table, batch in tables.items():
             self.landing.write(table, batch)
             self.horizon.add(table, batch)
+            rare = RARE.get(table)
+            if rare is not None and batch.column(rare).null_count < batch.num_rows:
+                self._valued.add(rare)
         self.landing.write("receipts", receipts)
         self.receipts.add(receipts)
         if members:
@@ -136,7 +145,7 @@ class LandedRows:
 
     def replaced(self) -> Iterator[pa.RecordBatch]:
         """Yield the subjects that another one replaces."""
-        return self._with("subjects", "replaced_by")
+        return self._with(RARE["subjects"], "subjects", REPLACED)
 
     def persons(self) -> Iterator[pa.RecordBatch]:
         """Yield the subjects with their identifiers."""
@@ -148,7 +157,7 @@ class LandedRows:
 
     def relative_doses(self) -> Iterator[pa.RecordBatch]:
         """Yield the exposures dosed by body weight."""
-        return self._with("exposures", "dose_cells_per_kg")
+        return self._with(RARE["exposures"], "exposures", DOSED)
 
     def weights(
         self,
@@ -177,12 +186,12 @@ class LandedRows:
     def early(self, merged: Mapping[str, str]) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Yield what happened before its subject was born."""
         births: dict[str, int] = {}
-        for batch in self.landing.batches("subjects"):
+        for batch in self._persons_of_rows(merged, "subject_id", "birth_at"):
             at = batch.column("birth_at").cast(pa.int64()).to_pylist()
             births |= {
                 subject: born
                 for subject, born in zip(batch.column("subject_id").to_pylist(), at, strict=True)
-                if subject is not None and born is not None
+                if born is not None
             }
         for table in TIMES:
             early = self.horizon.before(table, births, merged)
@@ -195,32 +204,46 @@ class LandedRows:
     def unknown_subjects(self, merged: Mapping[str, str]) -> set[str]:
         """Return the subjects of whom there are rows and no Patient."""
         known: set[str] = set()
-        for batch in self.landing.batches("subjects"):
+        for batch in self._persons_of_rows(merged, "subject_id"):
             known.update(batch.column("subject_id").to_pylist())
         return {merged.get(subject, subject) for subject in self.horizon.subjects} - known
+
+    def _persons_of_rows(self, merged: Mapping[str, str], *columns: str) -> Iterator[pa.RecordBatch]:
+        """Yield columns of the subjects that rows of other tables are about."""
+        subjects = {merged.get(subject, subject) for subject in self.horizon.subjects}
+        if not subjects:
+            return
+        wanted = pa.array(subjects, pa.string())
+        for batch in self.landing.batches("subjects", columns):
+            yield batch.filter(pc.is_in(batch.column("subject_id"), wanted))
 
     def unreceived_encounters(self) -> Iterator[pa.RecordBatch]:
         """Yield an exposure of each Encounter that was not received; one that was set aside was received."""
         known: set[str] | None = None
-        for batch in self.landing.batches("exposures"):
-            rows = batch.select(ENCOUNTERED).filter(pc.is_valid(batch.column("encounter_id")))
-            rows = rows.filter(pc.invert(pc.match_substring_regex(rows.column("encounter_id"), NOT_TO_FIND)))
+        for batch in self.landing.batches("exposures", ENCOUNTERED):
+            rows = batch
+            if batch.column("encounter_id").null_count:
+                rows = batch.filter(pc.is_valid(batch.column("encounter_id")))
             if not rows.num_rows:
                 continue
             if known is None:
                 known = self._received_encounters()
             # One look for each Encounter of the batch: an infusion's visit has many administrations.
             keys = _encounter_keys(rows.column("source"), rows.column("encounter_id")).dictionary_encode()
-            firsts = np.unique(keys.indices.to_numpy(), return_index=True)[1]
             names = keys.dictionary.to_pylist()
+            firsts = np.searchsorted(np.maximum.accumulate(keys.indices.to_numpy()), np.arange(len(names)))
             new = [place for place, name in zip(firsts.tolist(), names, strict=True) if name not in known]
             known.update(names)
             if new:
-                yield rows.take(pa.array(new))
+                rows = rows.take(pa.array(new))
+                lost = pc.match_substring_regex(rows.column("encounter_id"), NOT_TO_FIND)
+                yield rows.filter(pc.invert(lost))
 
     def _received_encounters(self) -> set[str]:
         known: set[str] = set()
-        for batch in self.landing.batches("receipts"):
+        if "Encounter" not in self.receipts.accounts():
+            return known
+        for batch in self.landing.batches("receipts", ["resource_type", "source", "resource_id"]):
             rows = batch.filter(pc.equal(batch.column("resource_type"), "Encounter"))
             keys = _encounter_keys(rows.column("source"), rows.column("resource_id"))
             known.update(keys.drop_null().to_pylist())
@@ -234,9 +257,11 @@ class LandedRows:
         """Add rows to the issues."""
         self.landing.replace("issues", chain(self.landing.batches("issues"), batches))
 
-    def _with(self, table: str, column: str) -> Iterator[pa.RecordBatch]:
+    def _with(self, column: str, table: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows that have a value in a column."""
-        for batch in self.landing.batches(table):
+        if column not in self._valued:
+            return
+        for batch in self.landing.batches(table, columns):
             yield batch.filter(pc.is_valid(batch.column(column)))
 
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import local
 from typing import NamedTuple
 
 from fhiradapter.definitions.catalogue import load_catalogue
 from fhiradapter.fhir.files import FileSource, Piece
 from fhiradapter.fhir.source import Batch
 from fhiradapter.mappers.collected import Later
-from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.context import Context, Readers
 from fhiradapter.mappers.kernel import Kernel
 from fhiradapter.mappers.lookups import Lookups
 from fhiradapter.mappers.parts import Gathered, Part
 
+_last = local()
 PART = 4 << 20  # bytes of input; some thousands of rows, so that work per part does not count
 
 
@@ -38,20 +40,20 @@ class Plan:
         """The base that the study says is the source's own, if it does."""
         return frozenset({self.base_url.rstrip("/")} if self.base_url else ())
 
-    def context(self) -> Context:
+    def context(self, readers: Readers | None = None) -> Context:
         """Return what the mapping needs to know. Raises DefinitionsError for wrong mapping and site files."""
-        return Context.of(
-            load_catalogue(site=self.site),
+        return Context.by(
+            readers or Readers.of(load_catalogue(site=self.site), self.time_zone),
             now=self.now,
             source=self.source,
-            time_zone=self.time_zone,
             base_url=self.base_url,
             subject_prefix=self.subject_prefix,
         )
 
     def kernel(self) -> Kernel:
-        """Return a kernel of its own."""
-        return Kernel(self.context(), run_id=self.run_id, nesting=self.nesting)
+        """Return a kernel; what is in memory is mostly small, and read by readers that are kept."""
+        readers = _kept_readers(self.site, self.time_zone) if self.files is None else None
+        return Kernel(self.context(readers), run_id=self.run_id, nesting=self.nesting)
 
 
 class PieceTask(NamedTuple):
@@ -149,6 +151,15 @@ class RemoteBench(Bench):
         """Do a task and yield what it gives."""
         for part in super().run(task):
             yield part.packed()
+
+
+def _kept_readers(site: Path | None, time_zone: str | None) -> Readers:
+    """Return those that this thread used last, where they fit: to make some takes as long as a Bundle."""
+    catalogue = load_catalogue(site=site)
+    readers: Readers | None = getattr(_last, "readers", None)
+    if readers is None or readers.catalogue is not catalogue or readers.time_zone != time_zone:
+        readers = _last.readers = Readers.of(catalogue, time_zone)
+    return readers
 
 
 def _part(gathered: Gathered, kernel: Kernel) -> Part:

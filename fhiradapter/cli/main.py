@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fhiradapter.cli import store, study, syncing
+from fhiradapter.engines.freed_memory import keep_freed_memory
 from fhiradapter.engines.without_pandas import do_without_pandas
 from fhiradapter.errors import FhirAdapterError, PartialError
 
@@ -67,6 +68,7 @@ def main() -> None:
     """
     if sys.argv[1:2] == ["map"] and not any(word.startswith("--engine") for word in sys.argv):
         do_without_pandas()  # Arrow would load it, and nothing here makes a DataFrame; Spark may ask for it
+        keep_freed_memory()
     try:
         app(standalone_mode=True)
     except FhirAdapterError as error:

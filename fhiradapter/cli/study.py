@@ -9,6 +9,7 @@ import typer
 
 from fhiradapter.cli.options import AsJson, Buckets, Engine, Format, Site, StudyFile, Workers, Zone
 from fhiradapter.cli.printing import print_files, print_json
+from fhiradapter.engines.crew import begun
 from fhiradapter.engines.processors import usable_processors
 from fhiradapter.errors import PartialError, SettingsError, UsageError
 
@@ -58,6 +59,23 @@ def map_(
     as_json: AsJson = False,
 ) -> None:
     """Map NDJSON, Bundles and folders of these to a cohort in Parquet."""
+    with begun(_early(inputs, workers) if engine == "local" else 0):
+        _map(inputs, out, site, time_zone, workers, engine, format, buckets, as_json=as_json)
+
+
+def _map(
+    inputs: list[str],
+    out: str,
+    site: Path | None,
+    time_zone: str | None,
+    workers: int | None,
+    engine: Engine,
+    format: Format,  # noqa: A002 - as it is called on the command line
+    buckets: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    # Imported here, while the workers load what they need.
     from fhiradapter.api import anonymous_study
     from fhiradapter.cluster.layout import Layout
     from fhiradapter.runs import map_study
@@ -221,6 +239,13 @@ def _workers(asked: int | None, size: int) -> int:
     if asked is not None:
         return asked
     return usable_processors() if size > SMALL else 1
+
+
+def _early(inputs: list[str], asked: int | None) -> int:
+    """Return how many workers are surely needed, as the size of files tells before anything is loaded."""
+    size = sum(path.stat().st_size for path in map(Path, inputs) if path.is_file())
+    count = _workers(asked, size)
+    return count if count > 1 else 0
 
 
 def _show(made: "Run", *, as_json: bool) -> None:

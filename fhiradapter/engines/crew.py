@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import Condition, Thread
 from typing import Any
 
@@ -21,6 +22,39 @@ START = (
     "import sys; sys.path[:] = {path!r}; from fhiradapter.engines.worker import main; "
     "main({descriptor}, pandas={pandas})"
 )
+_Process = tuple[subprocess.Popen[bytes], socket.socket]
+_begun: deque[_Process] = deque()
+
+
+@contextmanager
+def begun(count: int) -> Iterator[None]:
+    """Start processes that load what mapping needs while this one still loads what it needs itself.
+
+    A crew without pandas takes them for its workers; those that no crew took are ended.
+    """
+    for _ in range(count):
+        _begun.append(_process(pandas=False))
+    try:
+        yield
+    finally:
+        while _begun:
+            process, connection = _begun.pop()
+            process.kill()
+            process.wait()
+            connection.close()
+
+
+def _process(*, pandas: bool) -> _Process:
+    """Start a worker; return it with the socket that leads to it."""
+    # Not multiprocessing: its way to start a process runs the caller's script once more, and a notebook
+    # or a script without `if __name__ == "__main__"` would start itself without end.
+    connection, other = socket.socketpair()
+    with other:
+        command = START.format(path=sys.path, descriptor=other.fileno(), pandas=pandas)
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-c", command], pass_fds=(other.fileno(),), stdin=subprocess.DEVNULL
+        )
+    return process, connection
 
 
 class Crew:
@@ -210,13 +244,7 @@ class _Hand:
         self._connection.close()
 
     def _start(self) -> None:
-        # Not multiprocessing: its way to start a process runs the caller's script once more, and a notebook
-        # or a script without `if __name__ == "__main__"` would start itself without end.
-        self._connection, other = socket.socketpair()
-        with other:
-            command = START.format(path=sys.path, descriptor=other.fileno(), pandas=self._pandas)
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-c", command], pass_fds=(other.fileno(),), stdin=subprocess.DEVNULL
-            )
+        early = _begun and not self._pandas
+        self._process, self._connection = _begun.popleft() if early else _process(pandas=self._pandas)
         self._told = 0
         send(self._connection, Kind.MAKE, self._make)

@@ -4,10 +4,14 @@ import pickle
 import signal
 import socket
 import traceback
+from importlib import import_module
 
+from fhiradapter.engines.freed_memory import keep_freed_memory
 from fhiradapter.engines.messages import Kind, receive, send
 from fhiradapter.engines.without_pandas import do_without_pandas
 from fhiradapter.errors import FhirAdapterError
+
+WITHOUT_PANDAS = "fhiradapter.workbench"  # what maps; engines know nothing of it
 
 
 def main(descriptor: int, *, pandas: bool) -> None:
@@ -16,6 +20,9 @@ def main(descriptor: int, *, pandas: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not pandas:
         do_without_pandas()
+        keep_freed_memory()
+        # Whoever asks may still load it, too, and asks a moment later.
+        import_module(WITHOUT_PANDAS)
     with socket.socket(fileno=descriptor) as parent:
         try:
             _serve(parent)

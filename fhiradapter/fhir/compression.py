@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 import zstandard
 
 COMPRESSIONS = (".gz", ".zst", ".zstd")
-PORTION = 1 << 19  # bytes; large enough that work per portion does not count, small enough for a core's cache
+PORTION = 1 << 20  # bytes; large enough that work per portion does not count, small enough for a cache
 COMPRESSED_PORTION = 1 << 12  # a zstd block of 4 bytes may stand for 128 KiB
 DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 

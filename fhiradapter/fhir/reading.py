@@ -9,6 +9,7 @@ import numpy as np
 from fhiradapter.fhir.compression import Portion
 from fhiradapter.fhir.decoding import BOM, is_hazardous
 from fhiradapter.fhir.documents import batches_of_bundle, batches_of_document, is_bundle
+from fhiradapter.fhir.regular import decode_regular
 from fhiradapter.fhir.source import Batch, Failure, Lines
 from fhiradapter.fhir.text import Sort, sort_of
 from fhiradapter.reasons import Reason
@@ -101,7 +102,10 @@ class Reader:
             lines = Lines(text.removeprefix(BOM).replace(b"\n" + BOM, b"\n"))
         numbers = range(number, number + len(lines))
         hazardous = is_hazardous(text)
-        apart = self._apart(lines)
+        regular = None if hazardous else decode_regular(lines.text, len(lines))
+        # No Bundle is among resources of other types, which spares looking for one in all of the bytes.
+        simple = regular is not None and len(text) <= self.resource_bytes
+        apart = {} if simple else self._apart(lines)
         if not apart:
             yield Batch(
                 name,
@@ -110,7 +114,7 @@ class Reader:
                 hazardous,
                 bytes_read=len(text),
                 lines_read=lines_read,
-                text=lines.text or None,
+                regular=regular,
             )
             return
         # What comes first in the file is mapped first, wherever batches begin and end.

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, overload
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 
 from fhiradapter.reasons import Reason
+
+COUNTED_AT_ONCE = 1 << 16  # bytes
 
 
 class Version(NamedTuple):
@@ -35,7 +37,12 @@ class Lines(Sequence[bytes]):
     def __init__(self, text: bytes) -> None:
         self.text = text
         self._cut: list[bytes] | None = None
-        count = int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")))
+        letters = np.frombuffer(text, np.uint8)
+        # Some at a time, since fresh memory for each of them would cost more than looking at it.
+        count = sum(
+            int(np.count_nonzero(letters[start : start + COUNTED_AT_ONCE] == ord("\n")))
+            for start in range(0, len(letters), COUNTED_AT_ONCE)
+        )
         self._count = count + (not text.endswith(b"\n")) if text else 0
 
     def __len__(self) -> int:
@@ -72,8 +79,8 @@ class Batch:
     bytes_read: int = 0
     lines_read: int = 0
     """Bytes and lines of the file that were read for it, those of Bundles among them."""
-    text: bytes | None = None
-    """The lines as they stand in the file, where none was taken out."""
+    regular: Sequence[Any] | None = None
+    """The resources in their reduced forms (`fhir.regular`), one for each line, where all have one."""
 
 
 class Source(Protocol):

@@ -3,14 +3,19 @@
 from collections.abc import Iterable, Sequence
 from itertools import compress
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fhiradapter.fhir.datatypes import ABSENT
+from fhiradapter.mappers.columns import TEXT
 from fhiradapter.mappers.context import Context
-from fhiradapter.mappers.links import plain_encounter, plain_subject
+from fhiradapter.mappers.links import RELATIVE_ENCOUNTER, RELATIVE_PATIENT, plain_encounter, plain_subject
 
+Column: TypeAlias = Sequence[Any] | npt.NDArray[Any] | pa.Array
 _tag = attrgetter("tag")
 _reference = attrgetter("reference")
 
@@ -23,7 +28,7 @@ class RegularRows(NamedTuple):
     places: Sequence[int]
     ids: Sequence[str]
     metas: Sequence[Any]
-    subjects: Sequence[str]
+    subjects: Sequence[str] | pa.Array
     columns: list[Sequence[Any] | pa.Array]
     """The columns of the table after those of provenance."""
 
@@ -32,7 +37,7 @@ class Candidates:
     """Columns by name, which lose the rows that turn out not to be regular."""
 
     def __init__(self, places: Sequence[int], names: Sequence[str], columns: Iterable[Sequence[Any]]) -> None:
-        self._columns = dict(zip(("places", *names), (places, *columns), strict=True))
+        self._columns: dict[str, Column] = dict(zip(("places", *names), (places, *columns), strict=True))
 
     @classmethod
     def of(cls, resources: Sequence[Any], places: Sequence[int], names: Sequence[str]) -> "Candidates":
@@ -43,17 +48,17 @@ class Candidates:
     def __len__(self) -> int:
         return len(self._columns["places"])
 
-    def __getitem__(self, name: str) -> Sequence[Any]:
+    def __getitem__(self, name: str) -> Any:
         return self._columns[name]
 
     def keep(self, mask: Iterable[Any]) -> None:
         """Go on with those for which the mask is true."""
-        wanted = list(mask)
+        wanted = mask.tolist() if isinstance(mask, np.ndarray) else list(mask)
         if not all(wanted):
             for name, column in self._columns.items():
-                self._columns[name] = list(compress(column, wanted))
+                self._columns[name] = _chosen(column, wanted)
 
-    def add(self, **columns: Sequence[Any]) -> None:
+    def add(self, **columns: Column) -> None:
         """Add columns, one entry for each that is left."""
         self._columns |= columns
 
@@ -70,25 +75,56 @@ class Candidates:
             return
         self.keep(meta is None or context.results.is_whole(meta.tag) for meta in metas)
 
+    def keep_subjects(self, context: Context) -> None:
+        """Look up the subjects; go on with those whose reference is a plain one."""
+        sent = self["subject"]
+        ids = _plain_ids(sent, RELATIVE_PATIENT, context)
+        if ids is not None:
+            prefix = context.subject_prefix
+            self.add(subject_id=pc.binary_join_element_wise(prefix, ids, "") if prefix else ids)
+            return
+        met = context.subjects.get
+        found = [met(one.reference) or plain_subject(one.reference, context) for one in sent]
+        self.add(subject_id=found)
+        self.keep(found)
 
-def subjects_of(sent: Sequence[Any], context: Context) -> list[Any]:
-    """Return the subjects of references; None where one is no plain one."""
-    known: list[Any] = list(map(context.subjects.get, map(_reference, sent)))
-    if all(known):
-        return known
-    return [
-        subject or plain_subject(one.reference, context) for subject, one in zip(known, sent, strict=True)
-    ]
+    def keep_encounters(self, sent: Sequence[Any], context: Context) -> None:
+        """Look up the Encounters, of which there may be none; go on where a reference is a plain one."""
+        ids = _plain_ids(sent, RELATIVE_ENCOUNTER, context)
+        if ids is not None:
+            self.add(encounter_id=ids)
+            return
+        met = context.encounters.get
+        found = [
+            None if one is None else met(one.reference) or plain_encounter(one.reference, context) or False
+            for one in sent
+        ]
+        self.add(encounter_id=found)
+        self.keep(one is not False for one in found)
 
 
-def encounters_of(sent: Sequence[Any], context: Context) -> list[Any]:
-    """Return the Encounters of references; None where none was sent, False where one is no plain one."""
-    if None not in sent:
-        known: list[Any] = list(map(context.encounters.get, map(_reference, sent)))
-        if all(known):
-            return known
-    met = context.encounters.get
-    return [
-        None if one is None else met(one.reference) or plain_encounter(one.reference, context) or False
-        for one in sent
-    ]
+def _plain_ids(sent: Sequence[Any], kind: str, context: Context) -> pa.Array | None:
+    """Return the ids of references 'kind/id', as most servers write them; None when not all are so."""
+    if context.neighbours.bases:
+        return None
+    try:
+        texts = pa.array(list(map(_reference, sent)), TEXT)
+    except AttributeError:  # there is none
+        return None
+    if texts.null_count or not pc.all(pc.starts_with(texts, kind)).as_py():
+        return None
+    _, offsets_buffer, letters_buffer = texts.buffers()
+    offsets, letters = np.frombuffer(offsets_buffer, np.int32), np.frombuffer(letters_buffer, np.uint8)
+    # Each has the slash of its beginning, so that there is no other one when there are as many as references.
+    slashes = np.count_nonzero(letters[: offsets[len(texts)]] == ord("/"))
+    if slashes != len(texts) or np.diff(offsets[: len(texts) + 1]).min() == len(kind):
+        return None
+    return pc.utf8_slice_codeunits(texts, len(kind))
+
+
+def _chosen(column: Any, wanted: list[Any]) -> Any:
+    if isinstance(column, pa.Array):
+        return column.filter(pa.array(map(bool, wanted), pa.bool_()))
+    if isinstance(column, np.ndarray):
+        return column[np.array(wanted, bool)]
+    return list(compress(column, wanted))

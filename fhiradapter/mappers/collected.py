@@ -65,6 +65,9 @@ class MappedBatch:
         )
 
 
+NOTHING = MappedBatch({}, pa.RecordBatch.from_pylist([], SCHEMA), [], [])
+
+
 class Collected:
     """The rows of one batch on their way into columns.
 

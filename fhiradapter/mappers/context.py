@@ -49,6 +49,38 @@ class Home:
 
 
 @dataclass(frozen=True)
+class Readers:
+    """What reads the parts of resources by one catalogue, in one time zone.
+
+    They remember what they read, which makes them faster and changes nothing. For one thread at a time.
+    """
+
+    catalogue: Catalogue
+    time_zone: str | None
+    codes: CodeReader
+    quantities: QuantityReader
+    limits: LimitReader
+    results: ResultMemory
+    performers: Remembered[str]
+    dates: DateReader
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, time_zone: str | None = None) -> "Readers":
+        """Make readers that have read nothing; the site's time zone holds when none is given."""
+        codes, quantities = CodeReader(catalogue), QuantityReader(catalogue)
+        return cls(
+            catalogue,
+            time_zone,
+            codes=codes,
+            quantities=quantities,
+            limits=LimitReader(quantities),
+            results=ResultMemory(codes, quantities),
+            performers=Remembered(list[Reference] | None, _first_reference),
+            dates=DateReader(time_zone or catalogue.time_zone),
+        )
+
+
+@dataclass(frozen=True)
 class Context:
     """One source's definitions, time zone and look-ups.
 
@@ -94,16 +126,29 @@ class Context:
         subject_prefix: str = "",
     ) -> "Context":
         """Make the context of one source; its site's time zone holds when none is given."""
-        codes, quantities = CodeReader(catalogue), QuantityReader(catalogue)
+        readers = Readers.of(catalogue, time_zone)
+        return cls.by(readers, now=now, source=source, base_url=base_url, subject_prefix=subject_prefix)
+
+    @classmethod
+    def by(
+        cls,
+        readers: Readers,
+        *,
+        now: int,
+        source: str = "input",
+        base_url: str | None = None,
+        subject_prefix: str = "",
+    ) -> "Context":
+        """Make the context of one source that is read by these readers."""
         return cls(
             source=source,
-            catalogue=catalogue,
-            codes=codes,
-            quantities=quantities,
-            limits=LimitReader(quantities),
-            results=ResultMemory(codes, quantities),
-            performers=Remembered(list[Reference] | None, _first_reference),
-            dates=DateReader(time_zone or catalogue.time_zone),
+            catalogue=readers.catalogue,
+            codes=readers.codes,
+            quantities=readers.quantities,
+            limits=readers.limits,
+            results=readers.results,
+            performers=readers.performers,
+            dates=readers.dates,
             lookups=Lookups(),
             now=now,
             home=Home(frozenset({base_url.rstrip("/")} if base_url else ())),

@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 from fhiradapter.fhir.decoding import Refusal, decode, inspect
 from fhiradapter.fhir.elements import AnyResource, Resource
-from fhiradapter.fhir.regular import DOSES, PERSONS, RESULTS, Forms, RegularMeta, decode_regular
+from fhiradapter.fhir.regular import DOSES, PERSONS, RESULTS, Forms, RegularMeta
 from fhiradapter.fhir.source import Batch
 from fhiradapter.garbage import without_collection
 from fhiradapter.mappers.candidates import RegularRows
-from fhiradapter.mappers.collected import Collected, Later, MappedBatch, mapped_receipts
+from fhiradapter.mappers.collected import NOTHING, Collected, Later, MappedBatch, mapped_receipts
 from fhiradapter.mappers.columns import Heads, provenance, record_batch
 from fhiradapter.mappers.context import Context, Neighbours
 from fhiradapter.mappers.outcome import NAMELESS, Deferred, Note, Unusable
@@ -48,10 +48,12 @@ class Kernel:
 
     def map_batch(self, batch: Batch) -> MappedBatch:
         """Map the resources of a batch; each is mapped, quarantined, ignored or deferred, and never lost."""
-        work = Collected(batch.file, self.context.source)
         context = self.context
         if batch.targets or batch.bases:
             context = context.within(Neighbours(batch.targets, batch.bases))
+        if not batch.lines and not batch.failures:
+            return NOTHING
+        work = Collected(batch.file, self.context.source)
         for failure in batch.failures:
             work.fail(failure)
         self._learn(batch, context)
@@ -71,9 +73,7 @@ class Kernel:
     def _regular(self, batch: Batch, context: Context) -> tuple[list[MappedBatch], Sequence[int]]:
         """Map what is regular column by column; return it with the places of what is not."""
         everything = range(len(batch.lines))
-        if batch.text is None or batch.hazardous:
-            return [], everything
-        resources = decode_regular(batch.text, len(batch.lines))
+        resources = None if batch.hazardous else batch.regular
         if resources is None:
             return [], everything
         kinds = set(map(type, resources))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from fhiradapter.cohort.receipts import SCHEMA as RECEIPTS
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.fhir.source import Batch
-from fhiradapter.mappers.collected import Later, MappedBatch
+from fhiradapter.mappers.collected import NOTHING, Later, MappedBatch
 from fhiradapter.mappers.lookups import Lookups
 
 LINE = "source_line"
@@ -83,7 +83,8 @@ class Gathered:
         self.bytes_read += batch.bytes_read
         self.lines_read += batch.lines_read
         self._placed |= batch.file != self.name or _is_placed(mapped)
-        self._mapped.append(mapped)
+        if mapped is not NOTHING or not self._mapped:
+            self._mapped.append(mapped)
 
     def part(self, home: frozenset[str], lookups: Lookups) -> Part:
         """Return everything together."""

@@ -9,21 +9,16 @@ in two places.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from fhiradapter.fhir.datatypes import ABSENT
-from fhiradapter.mappers.candidates import Candidates, RegularRows, encounters_of, subjects_of
+from fhiradapter.mappers.candidates import Candidates, RegularRows
 from fhiradapter.mappers.columns import constant
 from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.measured import measured
 from fhiradapter.mappers.observation import USED
-from fhiradapter.mappers.result_memory import (
-    amounts_of,
-    limits_of,
-    place_of,
-    source_value_of,
-    unit_of,
-    value_of,
-)
+from fhiradapter.mappers.result_memory import UNKNOWN
 from fhiradapter.mappers.times import INSTANT, Times, read_times, time_columns
 
 PARTS = (
@@ -51,6 +46,8 @@ def regular_results(resources: Sequence[Any], places: Sequence[int], context: Co
     if not USED.issuperset(left["status"]):
         left.keep(status in USED for status in left["status"])
     left.keep_whole(context)
+    left.keep_subjects(context)
+    left.keep_encounters(left["encounter"], context)
     _keep_known(left, context)
     _keep_measured(left, context)
     times = _keep_timed(left, context)
@@ -58,45 +55,36 @@ def regular_results(resources: Sequence[Any], places: Sequence[int], context: Co
 
 
 def _keep_known(left: Candidates, context: Context) -> None:
-    """Look up code, subject, encounter and performer; go on where all are known."""
+    """Look up code, performer and reference range; go on where all are known."""
     memory = context.results
-    codes = list(map(_bytes, left["code"]))
-    tests: list[Any] = list(map(memory.tests.get, codes))
-    if not all(tests):
-        tests = [test or memory.learn_test(code) for test, code in zip(tests, codes, strict=True)]
-    subjects = subjects_of(left["subject"], context)
-    encounters = encounters_of(left["encounter"], context)
+    tests: list[int | None] = list(map(memory.tests.get, map(_bytes, left["code"])))
+    if None in tests:
+        tests = [
+            memory.learn_test(_bytes(code)) if test is None else test
+            for test, code in zip(tests, left["code"], strict=True)
+        ]
+    ranges: list[int | None] = list(map(memory.ranges.get, map(_bytes, left["reference_range"])))
+    if None in ranges:
+        ranges = [
+            memory.learn_range(_bytes(sent)) if limits is None else limits
+            for limits, sent in zip(ranges, left["reference_range"], strict=True)
+        ]
     performers = list(map(context.performers.known.get, map(_bytes, left["performer"])))
-    left.add(test=tests, subject_id=subjects, encounter_id=encounters, performer_text=performers)
-    # Mostly all are known, which is seen without looking at each row.
-    if not (all(tests) and all(subjects) and False not in set(encounters) and all(performers)):
+    left.add(test=tests, range=ranges, performer_text=performers)
+    if None in tests or None in ranges or not all(performers):
         left.keep(
-            test is not None
-            and subject is not None
-            and encounter is not False
-            and (performer is not None or raw is ABSENT)
-            for test, subject, encounter, performer, raw in zip(
-                tests, subjects, encounters, performers, left["performer"], strict=True
-            )
+            test is not None and limits is not None and (performer is not None or raw is ABSENT)
+            for test, limits, performer, raw in zip(tests, ranges, performers, left["performer"], strict=True)
         )
 
 
 def _keep_measured(left: Candidates, context: Context) -> None:
-    """Look up quantity and limits; a quantity that was not met before is worked out."""
-    tests, quantities = left["test"], list(map(_bytes, left["value_quantity"]))
-    amounts: list[Any] = list(map(dict.get, map(amounts_of, tests), quantities))
-    if not all(amounts):
-        learn = context.results.learn_amount
-        amounts = [
-            amount or learn(test, sent) for amount, test, sent in zip(amounts, tests, quantities, strict=True)
-        ]
-        left.add(amount=amounts)
-        left.keep(amounts)
-        amounts = list(left["amount"])
-    limits = list(map(dict.get, map(limits_of, amounts), map(_bytes, left["reference_range"])))
-    left.add(amount=amounts, limits=limits)
-    if not all(limits):
-        left.keep(limits)
+    """Read quantities and look up limits of normal; go on where both are known and nothing is to be said."""
+    tests, ranges = np.array(left["test"], np.int64), np.array(left["range"], np.int64)
+    sent = list(map(_bytes, left["value_quantity"]))
+    values, numbers, uses, limits = measured(sent, tests, ranges, context.results)
+    left.add(test=tests, value=values, number=numbers, use=uses, limits=limits)
+    left.keep((uses != UNKNOWN) & (limits != UNKNOWN))
 
 
 def _keep_timed(left: Candidates, context: Context) -> Times:
@@ -110,25 +98,25 @@ def _in_columns(left: Candidates, times: Times, context: Context) -> RegularRows
     """Return the columns of those that are left."""
     memory, count = context.results, len(left)
     nothing = constant(None, count)
-    amounts, performers = left["amount"], left["performer_text"]
-    unit, source_unit = memory.unit_columns(list(map(unit_of, amounts)))
+    performers = left["performer_text"]
+    unit, source_unit = memory.unit_columns(left["use"])
     columns = [
-        *memory.code_columns(list(map(place_of, left["test"]))),
+        *memory.code_columns(left["test"]),
         left["status"],
         *time_columns(times, context.dates),
         pa.nulls(count, INSTANT),
-        list(map(value_of, amounts)),
+        pa.array(left["value"]),
         unit,
         nothing,  # comparator
         nothing,  # value as text
         nothing,  # value as a concept
-        list(map(source_value_of, amounts)),
+        left["number"],
         source_unit,
         nothing,  # reason for its absence
-        *zip(*left["limits"], strict=True),
+        *memory.limit_columns(left["limits"]),
         nothing,  # specimen
         nothing,  # method
-        [performer or None for performer in performers] if "" in set(performers) else performers,
+        [performer or None for performer in performers] if "" in performers else performers,
         left["encounter_id"],
         nothing,  # parent
     ]

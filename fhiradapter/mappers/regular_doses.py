@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.fhir.references import reference_text
-from fhiradapter.mappers.candidates import Candidates, RegularRows, encounters_of, subjects_of
+from fhiradapter.mappers.candidates import Candidates, RegularRows
 from fhiradapter.mappers.context import ALONE, Context
 from fhiradapter.mappers.medication_administration import map_medication_administration
 from fhiradapter.mappers.outcome import PROVENANCE
@@ -76,17 +76,14 @@ def _keep_known(left: Candidates, context: Context) -> None:
     products, dosages = map(_bytes, left["medication_codeable_concept"]), map(_bytes, left["dosage"])
     keys = list(zip(left["status"], products, dosages, strict=True))
     found = context.doses.places(keys, _example, map_one)
-    subjects = subjects_of(left["subject"], context)
+    left.add(template=found)
+    if min(found, default=0) < 0:
+        left.keep(template >= 0 for template in found)
+    left.keep_subjects(context)
     sent = left["context"]
     if None in sent:
         sent = [stay or visit for stay, visit in zip(sent, left["encounter"], strict=True)]
-    encounters = encounters_of(sent, context)
-    left.add(template=found, subject_id=subjects, encounter_id=encounters)
-    if not (all(subjects) and min(found, default=0) >= 0 and False not in set(encounters)):
-        left.keep(
-            template >= 0 and subject is not None and encounter is not False
-            for template, subject, encounter in zip(found, subjects, encounters, strict=True)
-        )
+    left.keep_encounters(sent, context)
 
 
 def _example(key: tuple[str | None, bytes, bytes]) -> dict[str, Any]:

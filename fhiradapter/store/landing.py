@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +14,10 @@ from fhiradapter.errors import UsageError
 
 # Columns that hardly ever say the same twice: looking for what repeats in them doubles the cost of writing.
 DISTINCT = re.compile(
-    r"row_id|resource_id|(measured|started|ended)_text|\w+_at|last_updated|source_line|\w*value"
+    r"row_id|resource_id|encounter_id|(measured|started|ended)_text|\w+_at|last_updated|source_line|\w*value"
 )
+# Texts by which rows are chosen; of others the least and the greatest say nothing and take long to find.
+CHOSEN_BY = ("subject_id", "concept")
 ROWS_AT_ONCE = 1 << 15  # a Parquet row group: large enough to compress well, some ten megabytes in memory
 
 
@@ -26,8 +28,8 @@ class Landing(Protocol):
         """Add rows to a table."""
         ...
 
-    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a table in the order in which they came."""
+    def batches(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a table in the order in which they came, with all of their columns or some."""
         ...
 
     def replace(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
@@ -46,9 +48,10 @@ class MemoryLanding:
         """Add rows to a table."""
         self._batches[table].append(batch)
 
-    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a table in the order in which they came."""
-        yield from self._batches[table]
+    def batches(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a table in the order in which they came, with all of their columns or some."""
+        for batch in self._batches[table]:
+            yield batch if columns is None else batch.select(columns)
 
     def replace(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
         """Put other rows in place of a table's."""
@@ -74,11 +77,11 @@ class FolderLanding:
             self._writers[table] = _Writer(self._path(table), self._schemas[table])
         self._writers[table].write(batch)
 
-    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a table; what is written afterwards begins the table anew."""
         self._close(table)
         with pq.ParquetFile(self._path(table)) as file:
-            yield from file.iter_batches(batch_size=ROWS_AT_ONCE)
+            yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns)
 
     def replace(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
         """Put other rows in place of a table's."""
@@ -114,6 +117,9 @@ class _Writer:
             compression="zstd",
             compression_level=1,
             use_dictionary=[name for name in schema.names if not DISTINCT.fullmatch(name)],
+            write_statistics=[
+                field.name for field in schema if field.type != pa.string() or field.name in CHOSEN_BY
+            ],
         )
         self._schema = schema
         self._pending: list[pa.RecordBatch] = []

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from fhiradapter.cohort.receipts import SCHEMA as RECEIPTS
 from fhiradapter.fhir.decoding import is_hazardous
+from fhiradapter.fhir.regular import decode_regular
 from fhiradapter.fhir.source import Batch
 from fhiradapter.store.database import Database
 from fhiradapter.store.dependents import Key, dependency_table, references
@@ -103,4 +104,6 @@ def _batches(lines: Iterable[Line]) -> Iterator[Batch]:
             contents = [line.content for line in part]
             text = b"\n".join(contents)
             numbers = [line.line for line in part]
-            yield Batch(file, contents, numbers, is_hazardous(text), bytes_read=len(text), text=text)
+            hazardous = is_hazardous(text)
+            regular = None if hazardous else decode_regular(text, len(part))
+            yield Batch(file, contents, numbers, hazardous, bytes_read=len(text), regular=regular)
