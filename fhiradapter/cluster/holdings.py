@@ -8,9 +8,11 @@ from functools import reduce
 
 import pyarrow as pa
 
+from fhiradapter.cluster.counted import Counted, counted
+from fhiradapter.cluster.keys import DEALT, OF_A_HAND, REPEATED, dealt, repeated
 from fhiradapter.cluster.layout import BUCKET, Layout
-from fhiradapter.cluster.rows import AT, LANDED, PANELS, Wanted, members, unpacked
-from fhiradapter.cluster.tasks import MAPPED, MEMBERS, Moves
+from fhiradapter.cluster.mapped import KEYS, MAPPED, MEMBERS, Moves
+from fhiradapter.cluster.rows import AT, KEY, LANDED, PANELS, Wanted, members, unpacked
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.horizon import TIMES
 from fhiradapter.cohort.receipts import Place, Receipts, copies
@@ -19,7 +21,7 @@ from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.cohort.settlement import NOT_TO_FIND, Settlement, Translation
 from fhiradapter.cohort.weights import BODY_WEIGHT
 from fhiradapter.engines.spark import frames, tables
-from fhiradapter.engines.spark.frames import Rows, Session
+from fhiradapter.engines.spark.frames import Condition, Rows, Session
 from fhiradapter.holdings import Copies
 from fhiradapter.reasons import Reason
 from fhiradapter.store.landing import DISTINCT
@@ -47,24 +49,23 @@ class SparkRows:
 
     def repeated(self) -> Iterator[Copies]:
         """Yield the receipts of resources that came several times, all at once: each look reads all."""
-        key = "xxhash64(source, resource_type, resource_id)"
-        named = self._unpacked("receipts", "source", "resource_type", "resource_id").where(
-            "resource_id IS NOT NULL"
-        )
-        several = (
-            named.groupBy(frames.sql(f"{key} AS key")).count().where("count > 1").select("key").persist()
-        )
+        hands = -(-self.rows[KEYS] // OF_A_HAND)
+        if not hands:
+            return
+        sent = self._sent(KEYS)
+        hand = frames.by_number(frames.mapped(sent, dealt, (self.moves, hands), DEALT), "hand", hands)
+        several = frames.mapped(hand, repeated, None, REPEATED).persist()
         try:
             if several.isEmpty():
                 return
-            whole = self._unpacked("receipts", placed=True).selectExpr("*", f"{key} AS key")
-            found = self._home(whole.join(several, "key", "left_semi"), "receipts")
+            whole = self._unpacked("receipts", placed=True, keyed=True)
+            found = self._home(whole.join(several, frames.sql(f"{KEY} = key"), "left_semi"), "receipts")
         finally:
             several.unpersist()
-        counted = Receipts()
+        receipts = Receipts()
         for batch in found:
-            counted.add(batch)
-        yield copies(found, frozenset(counted.repeated()), self._files(found))
+            receipts.add(batch)
+        yield copies(found, frozenset(receipts.repeated()), self._files(found))
 
     def at(self, places: Collection[Place]) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Yield the rows of the resources at some places."""
@@ -156,42 +157,19 @@ class SparkRows:
             .withColumnRenamed("subject_id", "person")
             .persist()
         )
-        early = reduce(
-            lambda one, other: one.union(other),
-            [
-                self._written(table)
-                .join(births, frames.sql(f"subject_id = person AND {TIMES[table]} < born"), "left_semi")
-                .selectExpr(f"'{table}' AS name")
-                .distinct()
-                for table in filled
-            ],
-        )
         try:
-            names = {row["name"] for row in early.collect()}
-            for table in filled:
-                if table in names:
-                    rows = self._unpacked(table, settled=True, placed=True)
-                    same = frames.sql(f"subject_id = person AND {TIMES[table]} < born")
-                    for batch in self._home(rows.join(births, same, "left_semi"), table):
-                        yield table, batch
+            for table in self._early_tables(filled, births):
+                rows = self._unpacked(table, settled=True, placed=True)
+                for batch in self._home(rows.join(births, _before_birth(table), "left_semi"), table):
+                    yield table, batch
         finally:
             births.unpersist()
 
     def unknown_subjects(self, merged: Mapping[str, str]) -> set[str]:
         """Return the subjects of whom there are rows and no Patient, rows that a copy replaced among them."""
-        dropped = {
-            merged.get(subject, subject)
-            for table, batch in self.at(self._settlement.dropped)
-            if table in TIMES
-            for subject in batch.column("subject_id").to_pylist()
-            if subject is not None
-        }
-        named = [frames.frame(self.spark, pa.table({"subject_id": pa.array(sorted(dropped), pa.string())}))]
+        named = [self._named(self._subjects_of_dropped(merged))]
         named += [self._written(table).select("subject_id") for table in TIMES if self.rows[table]]
-        subjects = reduce(lambda one, other: one.union(other), named).where("subject_id IS NOT NULL")
-        known = self._written("subjects").selectExpr("subject_id AS known")
-        unknown = subjects.distinct().join(known, frames.sql("subject_id = known"), "left_anti")
-        return {row["subject_id"] for row in unknown.collect()}
+        return self._unknown_among(reduce(lambda one, other: one.union(other), named))
 
     def unreceived_encounters(self) -> Iterator[pa.RecordBatch]:
         """Yield the exposures whose Encounter was not received; one that was set aside was received."""
@@ -231,6 +209,45 @@ class SparkRows:
         """Write the issues, which everything else could add to."""
         self._write("issues")
 
+    def counted(self) -> Counted:
+        """Return what the tables hold."""
+        return counted({table: self._written(table) for table in SCHEMAS})
+
+    def _early_tables(self, filled: list[str], births: Rows) -> list[str]:
+        """Return the tables with rows from before their subject was born."""
+        early = reduce(
+            lambda one, other: one.union(other),
+            [
+                self._written(table)
+                .join(births, _before_birth(table), "left_semi")
+                .selectExpr(f"'{table}' AS name")
+                .distinct()
+                for table in filled
+            ],
+        )
+        names = {row["name"] for row in early.collect()}
+        return [table for table in filled if table in names]
+
+    def _subjects_of_dropped(self, merged: Mapping[str, str]) -> set[str]:
+        """Return the subjects of rows that a copy replaced."""
+        return {
+            merged.get(subject, subject)
+            for table, batch in self.at(self._settlement.dropped)
+            if table in TIMES
+            for subject in batch.column("subject_id").to_pylist()
+            if subject is not None
+        }
+
+    def _named(self, subjects: Collection[str]) -> Rows:
+        return frames.frame(self.spark, pa.table({"subject_id": pa.array(sorted(subjects), pa.string())}))
+
+    def _unknown_among(self, named: Rows) -> set[str]:
+        """Return those of some subjects of whom there is no Patient."""
+        known = self._written("subjects").selectExpr("subject_id AS known")
+        subjects = named.where("subject_id IS NOT NULL").distinct()
+        unknown = subjects.join(known, frames.sql("subject_id = known"), "left_anti")
+        return {row["subject_id"] for row in unknown.collect()}
+
     def _write(self, table: str) -> None:
         rows = self._unpacked(table, settled=True)
         if table == "measurements" and self.rows[MEMBERS]:
@@ -251,20 +268,21 @@ class SparkRows:
         )
 
     def _with_panels(self, rows: Rows) -> Rows:
-        sent = frames.read_payloads(self.spark, self.mapped, MAPPED).where(f"kind = '{MEMBERS}'")
-        # A member of several panels is one of that whose name comes first.
-        panels = (
-            frames.mapped(sent, members, self.moves, PANELS)
-            .groupBy("member")
-            .agg(frames.sql("min(panel) AS panel"))
-        )
         names = SCHEMAS["measurements"].names
         chosen = [
             "coalesce(panel, parent_id) AS parent_id" if name == "parent_id" else name for name in names
         ]
-        return rows.join(panels, frames.sql("row_id = member"), "left_outer").selectExpr(*chosen)
+        joined = rows.join(self._panels_of_members(), frames.sql("row_id = member"), "left_outer")
+        return joined.selectExpr(*chosen)
 
-    def _unpacked(self, table: str, *columns: str, settled: bool = False, placed: bool = False) -> Rows:
+    def _panels_of_members(self) -> Rows:
+        """Return the row of each member with that of its panel, of several that whose name comes first."""
+        found = frames.mapped(self._sent(MEMBERS), members, self.moves, PANELS)
+        return found.groupBy("member").agg(frames.sql("min(panel) AS panel"))
+
+    def _unpacked(
+        self, table: str, *columns: str, settled: bool = False, placed: bool = False, keyed: bool = False
+    ) -> Rows:
         """Return the rows of a table, or some of its columns."""
         wanted = Wanted(
             table,
@@ -273,11 +291,15 @@ class SparkRows:
             columns or tuple(LANDED[table].names),
             self._settlement if settled else None,
             placed,
+            keyed,
         )
         if not self.rows[table]:
             return frames.frame(self.spark, wanted.schema.empty_table())
-        sent = frames.read_payloads(self.spark, self.mapped, MAPPED).where(f"kind = '{table}'")
-        return frames.mapped(sent, unpacked, wanted, wanted.schema)
+        return frames.mapped(self._sent(table), unpacked, wanted, wanted.schema)
+
+    def _sent(self, *kinds: str) -> Rows:
+        chosen = ", ".join(f"'{kind}'" for kind in kinds)
+        return frames.read_payloads(self.spark, self.mapped, MAPPED).where(f"kind IN ({chosen})")
 
     def _where(self, table: str, condition: str) -> Iterator[pa.RecordBatch]:
         if self.rows[table]:
@@ -312,4 +334,8 @@ class SparkRows:
         )
 
     def _written(self, table: str) -> Rows:
-        return tables.read(self.spark, f"{self.cohort}/{table}.parquet", self.layout.format)
+        return tables.read(self.spark, f"{self.cohort}/{table}.parquet", self.layout.format, LANDED[table])
+
+
+def _before_birth(table: str) -> Condition:
+    return frames.sql(f"subject_id = person AND {TIMES[table]} < born")

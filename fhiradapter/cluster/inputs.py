@@ -1,7 +1,7 @@
 """Inputs: files of any file system, under the names that rows carry, and how each is to be read."""
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -50,6 +50,8 @@ class Input:
     """What is carried."""
     reason: Reason | None = None
     """Why it cannot be read, in place of any content."""
+    place: str = ""
+    """Its path, when workers read it by themselves from a disk that they share; empty elsewhere."""
 
 
 def inputs_of(storage: "Storage", sources: Iterable[FileSource]) -> list[Input]:
@@ -137,16 +139,30 @@ def _looked_at(storage: "Storage", source: int, entry: Entry, name: str) -> Inpu
         return found(Form.CARRIED, reason=Reason.UNREADABLE_FILE)
     sort = sort_of(head[:HEAD])
     compressed = name.lower().endswith(COMPRESSIONS)
-    if not compressed and (head.startswith(UTF16) or sort.kind is Sort.OTHER):
+    strange = not compressed and (head.startswith(UTF16) or sort.kind is Sort.OTHER)
+    lines = sort.kind is Sort.LINES and not compressed and not strange
+    if place := storage.place_here(entry.path):
+        form = Form.LINES if lines else Form.WHOLE
+        return Input(source, name, entry.path, entry.url, entry.size, form, sort.first_type, place=str(place))
+    if strange:
         return found(Form.CARRIED, sort.first_type, content=head[:HEAD])  # the beginning says what is wrong
     file = PurePosixPath(entry.path).name
-    if file.startswith(PASSED_OVER_BY_SPARK):
-        if entry.size > LARGEST_CARRIED:
-            raise UsageError(f"{name}: Spark passes over files whose names begin with _ or a dot; rename it")
-        with storage.opened(entry.path) as stream:
-            return found(Form.CARRIED, sort.first_type, content=stream.read())
-    if sort.kind is Sort.LINES and not file.lower().endswith(UNPACKED_BY_SPARK):
-        return found(Form.LINES, sort.first_type)
-    if entry.size > LARGEST_WHOLE:
-        return found(Form.CARRIED, sort.first_type, reason=Reason.FILE_TOO_LARGE)
-    return found(Form.WHOLE, sort.first_type)
+    if not file.startswith(PASSED_OVER_BY_SPARK):
+        return _through_spark(found, sort.first_type, entry.size, cut=lines and not _is_unpacked(file))
+    if entry.size > LARGEST_CARRIED:
+        raise UsageError(f"{name}: Spark passes over files whose names begin with _ or a dot; rename it")
+    with storage.opened(entry.path) as stream:
+        return found(Form.CARRIED, sort.first_type, content=stream.read())
+
+
+def _is_unpacked(file: str) -> bool:
+    return file.lower().endswith(UNPACKED_BY_SPARK)
+
+
+def _through_spark(found: Callable[..., Input], kind: str, size: int, *, cut: bool) -> Input:
+    """Return a file that Spark reads for the workers."""
+    if cut:
+        return found(Form.LINES, kind)
+    if size > LARGEST_WHOLE:
+        return found(Form.CARRIED, kind, reason=Reason.FILE_TOO_LARGE)
+    return found(Form.WHOLE, kind)

@@ -1,18 +1,16 @@
 """Mapping on Spark: files of any file system to a cohort in folders, with its account."""
 
-import pickle
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+from fhiradapter.cluster.here import RowsHere
 from fhiradapter.cluster.holdings import SparkRows
 from fhiradapter.cluster.inputs import Form, Input, inputs_of
 from fhiradapter.cluster.layout import Layout
-from fhiradapter.cluster.order import Order, in_order, latest, lookups_of
-from fhiradapter.cluster.rows import LANDED
-from fhiradapter.cluster.tasks import (
+from fhiradapter.cluster.mapped import (
     AGAIN,
     LATER,
     MAPPED,
@@ -23,25 +21,27 @@ from fhiradapter.cluster.tasks import (
     Moves,
     Split,
     Told,
-    Work,
-    map_later,
-    map_lines,
-    map_whole,
+    unpacked,
 )
+from fhiradapter.cluster.order import Order, in_order, latest, lookups_of
+from fhiradapter.cluster.rows import LANDED
+from fhiradapter.cluster.tasks import Range, Work, map_here, map_later, map_lines, map_whole
 from fhiradapter.cohort.accounting import TypeAccount
 from fhiradapter.cohort.receipts import Receipts
-from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.engines.spark import frames, tables
 from fhiradapter.engines.spark.faults import without_content
 from fhiradapter.engines.spark.frames import Rows, Session
 from fhiradapter.engines.spark.session import spark_session
 from fhiradapter.engines.spark.storage import Storage
 from fhiradapter.errors import UsageError, WorkerError
+from fhiradapter.fhir.files import is_url
 from fhiradapter.settling import Settling
 from fhiradapter.workbench import Plan
 
 Say = Callable[[str], None]
 UNFINISHED, BESIDE, OLDER = ".cohort.partial", ".cohort.mapped", ".cohort.older"
+INCOMPLETE = "_incomplete"  # in `BESIDE`; Spark takes no notice of such a name
+SMALL_FILE = 1 << 18  # bytes that could be read while a file is opened
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def map_on_spark(
     it is gone before that. `record` makes the content of run.json. Raises UsageError when it cannot begin,
     and WorkerError when an input ends Spark's workers.
     """
-    with without_content(), spark_session(workers) as spark:
+    paths = [out, *(path for plan in plans if plan.files is not None for path in plan.files.paths)]
+    here = all(not is_url(path) or str(path).startswith("file:") for path in paths)
+    with without_content(), spark_session(workers, brief=here) as spark:
         tables.need(spark, layout.format)
         storage = Storage(spark)
         try:
@@ -151,6 +153,7 @@ class _Mapping:
             PLANNED,
             homes,
         )
+        work = replace(work, ranges=self._ranges(inputs))
         with frames.cut_fairly(self._spark, self._total):
             told, moves, order = self._mapped(work)
         waited, stale = self._waited(work, told, moves, order)
@@ -213,14 +216,18 @@ class _Mapping:
         path = f"{self._beside}/wave={work.wave}"
         frames.write_payloads(rows, path, "kind")
         sent = self._sent(TOLD, work.wave).select("content")
-        return [pickle.loads(row["content"]) for row in sent.toLocalIterator()]  # noqa: S301 - from our workers
+        return [unpacked(row["content"]) for row in sent.toLocalIterator()]
 
     def _read(self, work: Work) -> Rows:
         """Return what comes of the files of a wave, by the way in which each is read."""
         numbers = {split.file for split in work.firsts} if work.firsts is not None else None
         wanted = [one for number, one in enumerate(work.inputs) if numbers is None or number in numbers]
-        by_form = {form: [one for one in wanted if one.form is form] for form in Form}
+        through = [one for one in wanted if not one.place]
+        by_form = {form: [one for one in through if one.form is form] for form in Form}
         found = []
+        if len(through) < len(wanted):
+            tasks = frames.tasks(self._spark, len(work.ranges))
+            found.append(frames.mapped(tasks, map_here, work, MAPPED))
         if by_form[Form.LINES]:
             lines = frames.lines(self._spark, [one.path for one in by_form[Form.LINES]])
             found.append(frames.mapped(lines, map_lines, work, MAPPED))
@@ -234,6 +241,25 @@ class _Mapping:
             return frames.frame(self._spark, MAPPED.empty_table())
         return reduce(lambda one, other: one.union(other), found)
 
+    def _ranges(self, inputs: tuple[Input, ...]) -> tuple[tuple[Range, ...], ...]:
+        """Return by task what workers read by themselves: parts of large files, many small ones together."""
+        fair = frames.fair_split(self._spark, self._total)
+        tasks: list[list[Range]] = []
+        full = fair
+        for number, one in enumerate(inputs):
+            if not one.place:
+                continue
+            starts = range(0, one.size, fair) if one.form is Form.LINES and one.size > fair else (0,)
+            for start in starts:
+                stop = start + fair if start + fair < one.size and len(starts) > 1 else None
+                size = (stop or one.size) - start + SMALL_FILE
+                if full + size > fair + SMALL_FILE:
+                    tasks.append([])
+                    full = 0
+                tasks[-1].append(Range(number, start, stop))
+                full += size
+        return tuple(map(tuple, tasks))
+
     def _sent(self, kind: str, *waves: int) -> Rows:
         sent = frames.read_payloads(self._spark, self._beside, MAPPED)
         return sent.where(f"kind = '{kind}' AND wave IN ({', '.join(map(str, waves))})")
@@ -244,54 +270,30 @@ class _Mapping:
         for one in told:
             counts.update(one.rows)
             receipts.count(one.counts)
-        rows = SparkRows(
-            self._spark,
-            self._beside,
-            self._cohort,
-            self._layout,
-            moves,
-            tuple(one.source for one in inputs),
-            counts,
-            receipts,
-        )
+        rows = self._holdings(moves, tuple(one.source for one in inputs), counts, receipts)
         sources = tuple(plan.source for plan in self._plans)
         accounts = Settling(rows, self._plans[0].run_id, sources).settle()
         rows.close()
+        counted = rows.counted()
         return Made(
             accounts,
-            *self._counted(),
+            counted.issues,
+            counted.unmapped,
+            counted.tables,
             inputs=[{"file": one.name, "bytes": one.size} for one in inputs if one.size >= 0],
             layout=self._layout,
             versions={"spark": str(self._spark.version)},
         )
 
-    def _counted(self) -> tuple[dict[str, dict[str, int]], dict[str, tuple[int, int]], dict[str, int]]:
-        """Count what is written: issues by reason and disposition, rows without a concept, rows."""
-        written = {
-            table: tables.read(self._spark, f"{self._cohort}/{table}.parquet", self._layout.format)
-            for table in SCHEMAS
-        }
-        chosen = []
-        for table, rows in written.items():
-            concept = "concept IS NULL" if table in ("measurements", "exposures") else "false"
-            reasons = (
-                ("reason", "disposition") if table == "issues" else ("'' AS reason", "'' AS disposition")
-            )
-            chosen.append(rows.selectExpr(f"'{table}' AS name", *reasons, f"{concept} AS unmapped"))
-        counted = reduce(lambda one, other: one.union(other), chosen)
-        groups = counted.groupBy("name", "reason", "disposition").agg(
-            frames.sql("count(*) AS rows"), frames.sql("count_if(unmapped) AS unmapped")
-        )
-        issues: dict[str, dict[str, int]] = {}
-        unmapped = dict.fromkeys(("measurements", "exposures"), (0, 0))
-        numbers = Counter(dict.fromkeys(SCHEMAS, 0))
-        for row in sorted(groups.collect(), key=lambda row: (row["reason"], row["disposition"])):
-            numbers[row["name"]] += row["rows"]
-            if row["name"] == "issues":
-                issues.setdefault(row["reason"], {})[row["disposition"]] = row["rows"]
-            elif row["name"] in unmapped:
-                unmapped[row["name"]] = (row["unmapped"], row["rows"])
-        return issues, unmapped, dict(numbers)
+    def _holdings(
+        self, moves: Moves, sources: tuple[int, ...], counts: Counter[str], receipts: Receipts
+    ) -> SparkRows:
+        """Return the rows, which workers write themselves where they can."""
+        given = (self._spark, self._beside, self._cohort, self._layout, moves, sources, counts, receipts)
+        place, beside = (self._storage.place_here(path) for path in (self._cohort, self._beside))
+        if place is None or beside is None or self._layout.format != "parquet":
+            return SparkRows(*given)
+        return RowsHere(*given, place=place, beside=beside / INCOMPLETE)
 
     def _refuse_strangers(self) -> None:
         """Raise UsageError when `cohort` is no folder, or holds files that no cohort has."""

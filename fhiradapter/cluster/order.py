@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fhiradapter.cluster.inputs import Input
-from fhiradapter.cluster.tasks import Split, Told
+from fhiradapter.cluster.mapped import Split, Told
 from fhiradapter.mappers.lookups import Lookups
 
 

@@ -1,15 +1,17 @@
 """Rows: a table's values of bytes as rows again, in their places and as settlement leaves them."""
 
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from fhiradapter.cluster.keys import keys_of
+from fhiradapter.cluster.mapped import WAITED, Moves
+from fhiradapter.cluster.mapped import unpacked as content_of
 from fhiradapter.cluster.naming import naming
-from fhiradapter.cluster.tasks import WAITED, Moves
 from fhiradapter.cohort.receipts import SCHEMA as RECEIPTS
 from fhiradapter.cohort.receipts import corrected
 from fhiradapter.cohort.schema import SCHEMAS
@@ -19,6 +21,7 @@ from fhiradapter.mappers.parts import moved_batch, unpacked_batch
 
 LANDED = {**SCHEMAS, "receipts": RECEIPTS}
 AT = "_at"  # where a row stands in the order in which one process would have written it; bytes that sort so
+KEY = "_key"
 PLACE = np.dtype(
     [("source", ">u4"), ("waited", "u1"), ("file", ">u4"), ("start", ">u8"), ("part", ">u4"), ("row", ">u4")]
 )
@@ -27,7 +30,7 @@ PANELS = pa.schema([("member", pa.string()), ("panel", pa.string())])
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which rows of a table are wanted, and how: with a settlement, and with their place in the order."""
+    """Which rows of a table are wanted: with a settlement, with their place in the order, with their keys."""
 
     table: str
     moves: Moves
@@ -36,14 +39,16 @@ class Wanted:
     columns: tuple[str, ...]
     settlement: Settlement | None = None
     placed: bool = False
+    keyed: bool = False
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns that come."""
         whole = LANDED[self.table]
         # Spark has no columns that cannot be null, and a frame has no metadata.
         fields = [pa.field(name, whole.field(name).type) for name in self.columns]
-        return pa.schema([*fields, pa.field(AT, pa.binary())] if self.placed else fields)
+        fields += [pa.field(AT, pa.binary())] * self.placed + [pa.field(KEY, pa.int64())] * self.keyed
+        return pa.schema(fields)
 
 
 def unpacked(wanted: Wanted, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -55,17 +60,23 @@ def unpacked(wanted: Wanted, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.R
 def _unpacked(wanted: Wanted, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for row in batch.to_pylist():
-            if not wanted.moves.holds(row):
-                continue
-            packed = pickle.loads(row["content"])  # noqa: S301 - from a worker of the same run
-            rows = moved_batch(unpacked_batch(packed, LANDED[wanted.table]), wanted.moves.of(row))
-            if wanted.placed:
-                rows = rows.append_column(AT, _places(row, wanted.sources[row["file"]]))
-            if wanted.settlement is not None:
-                rows = _settled(wanted.table, rows, wanted.settlement)
-            yield pa.RecordBatch.from_arrays(
-                [rows.column(name) for name in wanted.schema.names], schema=wanted.schema
-            )
+            if wanted.moves.holds(row):
+                yield rows_of(wanted, row)
+
+
+def rows_of(wanted: Wanted, row: dict[str, Any]) -> pa.RecordBatch:
+    """Return the rows of a table that are in a row of `MAPPED`."""
+    packed = content_of(row["content"])
+    rows = moved_batch(unpacked_batch(packed, LANDED[wanted.table]), wanted.moves.of(row))
+    if wanted.keyed:
+        rows = rows.append_column(KEY, pa.array(keys_of(rows)))
+    if wanted.placed:
+        rows = rows.append_column(AT, _places(row, wanted.sources[row["file"]]))
+    if wanted.settlement is not None:
+        rows = _settled(wanted.table, rows, wanted.settlement)
+    return pa.RecordBatch.from_arrays(
+        [rows.column(name) for name in wanted.schema.names], schema=wanted.schema
+    )
 
 
 def members(moves: Moves, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -73,7 +84,7 @@ def members(moves: Moves, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Reco
     for batch in batches:
         for row in batch.to_pylist():
             if moves.holds(row):
-                of_panels, panels = zip(*pickle.loads(row["content"]), strict=True)  # noqa: S301 - as above
+                of_panels, panels = zip(*content_of(row["content"]), strict=True)
                 found = panels_of(pa.array(of_panels, pa.string()), pa.array(panels, pa.string()))
                 yield pa.RecordBatch.from_arrays([found.keys, found.values], schema=PANELS)
 

@@ -1,11 +1,6 @@
-"""Tasks: what Spark's Python workers do with the lines and files that Spark gives them.
-
-Rows between stages are `MAPPED`: a table's rows as one value of bytes, or what a part told besides its rows.
-"""
+"""Tasks: what Spark's Python workers map, from lines and files that Spark gives them or that they read."""
 
 import io
-import pickle
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -18,11 +13,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fhiradapter.cluster.inputs import Form, Input
+from fhiradapter.cluster.keys import named_keys
+from fhiradapter.cluster.mapped import (
+    KEYS,
+    LATER,
+    MAPPED,
+    MEMBERS,
+    TOLD,
+    Moves,
+    Split,
+    Told,
+    packed,
+    unpacked,
+)
 from fhiradapter.cluster.naming import named_error
 from fhiradapter.cohort.receipts import combinations
 from fhiradapter.definitions.catalogue import load_catalogue
 from fhiradapter.errors import WorkerError
 from fhiradapter.fhir.compression import Portion, portions_of
+from fhiradapter.fhir.files import FileSource, Piece
 from fhiradapter.fhir.reading import Reader, failed
 from fhiradapter.fhir.source import Batch
 from fhiradapter.mappers.collected import Later
@@ -31,62 +40,14 @@ from fhiradapter.mappers.parts import Part, packed_batch
 from fhiradapter.workbench import Bench, LaterTask, News, Plan
 
 PORTION = 1 << 20  # bytes of lines that are mapped as one batch
-TOLD, LATER, MEMBERS = "told", "later", "members"
-
-MAPPED = pa.schema(
-    [
-        ("kind", pa.string()),  # a table, or one of the three above
-        ("wave", pa.int32()),  # 0 as planned, 1 mapped again, 2 what waited, 3 that again
-        ("file", pa.int32()),
-        ("start", pa.int64()),  # the byte where Spark cut
-        ("part", pa.int32()),
-        ("rows", pa.int32()),
-        ("content", pa.binary()),
-    ]
-)
-PLANNED, AGAIN, WAITED, WAITED_AGAIN = range(4)
 
 
-class Split(NamedTuple):
-    """A piece of a file as Spark cut it."""
+class Range(NamedTuple):
+    """What a worker reads by itself: the lines that begin in a range of bytes; all without `stop`."""
 
     file: int
-    start: int
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a part told besides its rows; so little that the driver can hold that of all parts."""
-
-    split: Split
-    part: int
-    bytes_read: int
-    lines_read: int
-    placed: bool
-    home: frozenset[str]
-    lookups: Lookups
-    counts: Counter[tuple[str, str, str | None]]
-    rows: dict[str, int]
-    """Rows by table, and resources that wait and members of panels by their kind."""
-
-
-@dataclass(frozen=True)
-class Moves:
-    """What has to be done to the rows of splits before they are right.
-
-    `lines` of a file come before a split; `stale` are by wave the splits that a later wave mapped again.
-    """
-
-    lines: dict[Split, int] = field(default_factory=dict)
-    stale: dict[int, frozenset[Split]] = field(default_factory=dict)
-
-    def holds(self, row: dict[str, Any]) -> bool:
-        """Return True for a row of `MAPPED` that no later wave made again."""
-        return (row["file"], row["start"]) not in self.stale.get(row["wave"], frozenset())
-
-    def of(self, row: dict[str, Any]) -> int:
-        """Return by how many lines the content of a row of `MAPPED` moves; other waves knew them."""
-        return self.lines.get(Split(row["file"], row["start"]), 0) if row["wave"] == PLANNED else 0
+    start: int = 0
+    stop: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +55,8 @@ class Work:
     """Everything that a worker needs to know, which may have neither the driver's disk nor its memory.
 
     `sites` are the contents of site files by source; `firsts` and `homes` say of splits that are mapped again
-    what was supposed wrongly at first. With `lookups` all was read, and what waited is mapped.
+    what was supposed wrongly at first. With `lookups` all was read, and what waited is mapped. `ranges` are
+    by task what workers read by themselves.
     """
 
     token: str
@@ -107,6 +69,27 @@ class Work:
     firsts: dict[Split, tuple[int, frozenset[str]]] | None = None
     lookups: dict[int, Lookups] | None = None
     moves: Moves = field(default_factory=Moves)
+    ranges: tuple[tuple[Range, ...], ...] = ()
+
+
+def map_here(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Map what workers read by themselves, from a disk that they share: a column `id`, numbers of tasks."""
+    for number in (number for batch in batches for number in batch.column("id").to_pylist()):
+        for one in work.ranges[number]:
+            split = Split(one.file, one.start)
+            if work.firsts is not None and split not in work.firsts:
+                continue
+            given = work.inputs[one.file]
+            path = Path(given.place)
+            if not path.is_file():
+                raise WorkerError(
+                    f"{given.name}: is not on the disk of one of Spark's workers; give the url of a file"
+                    " system that all of them reach"
+                )
+            first = work.firsts[split][0] if work.firsts is not None else 1
+            source = FileSource((), work.readers[given.source])
+            batches_of_range = source.read(Piece(path, given.name, one.start, one.stop), first)
+            yield from _mapped(work, split, batches_of_range)
 
 
 def map_lines(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -146,7 +129,7 @@ def map_later(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Reco
             split, part = Split(row["file"], row["start"]), row["part"]
             if not work.moves.holds(row) or (work.firsts is not None and split not in work.firsts):
                 continue
-            later: list[Later] = pickle.loads(row["content"])  # noqa: S301 - from a worker of the same run
+            later: list[Later] = unpacked(row["content"])
             lines = work.moves.of(row)
             later = [one._replace(line=one.line + lines) for one in later]
             source = work.inputs[split.file].source
@@ -211,6 +194,9 @@ def _rows(work: Work, split: Split, part: int, made: Part) -> pa.RecordBatch:
     }
     if mapped.deferred:
         contents[LATER] = len(mapped.deferred), mapped.deferred
+    keys = named_keys(mapped.receipts)
+    if len(keys):
+        contents[KEYS] = len(keys), keys.tobytes()
     if mapped.members:
         contents[MEMBERS] = len(mapped.members), mapped.members
     told = Told(
@@ -230,7 +216,7 @@ def _rows(work: Work, split: Split, part: int, made: Part) -> pa.RecordBatch:
         list(contents),
         *([value] * count for value in (work.wave, split.file, split.start, part)),
         [rows for rows, _ in contents.values()],
-        [pickle.dumps(content, pickle.HIGHEST_PROTOCOL) for _, content in contents.values()],
+        [packed(content) for _, content in contents.values()],
     ]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, MAPPED, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=MAPPED)

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from fhiradapter.cluster.inputs import Form, Input
-from fhiradapter.cluster.tasks import PLANNED, Named, Split, Work
+from fhiradapter.cluster.mapped import PLANNED, Split
+from fhiradapter.cluster.tasks import Named, Work
 
 SCHEMA = pa.schema([("n", pa.int64())])
 

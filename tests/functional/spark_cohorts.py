@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ CASES = Path(__file__).parents[1] / "cases"
 SPLIT = 16_000  # bytes, so that small files are cut several times
 PER_KILOGRAM = {"dose": {"value": 2, "unit": "10*6.{cells}/kg", "code": "10*6.{cells}/kg"}}
 OLDEST_JAVA = 17
+ELSEWHERE = "viewfs://tests"
+SHOWN = Path(tempfile.gettempdir()).resolve()
 
 
 def why_not() -> str:
@@ -55,6 +58,8 @@ def running_spark() -> Iterator[Any]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",
+        # A file system of Hadoop that Python does not know, with the files of this machine's tests.
+        f"spark.hadoop.fs.viewfs.mounttable.tests.link.{SHOWN}": f"file://{SHOWN}",
     }.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
@@ -72,10 +77,14 @@ def rows_of(folder: Path, table: str) -> list[str]:
     return sorted(repr(sorted(row.items())) for row in found.to_pylist())
 
 
-def differences(source: Any, study: Study, folder: Path, **layout: Any) -> dict[str, Any]:
-    """Map with both engines and return what differs; nothing when nothing does."""
+def differences(source: Any, study: Study, folder: Path, *, start: str = "", **layout: Any) -> dict[str, Any]:
+    """Map with both engines and return what differs; nothing when nothing does.
+
+    `start` stands before the paths that Spark is given, and names their file system.
+    """
     accounts = api.map_to_folder(source, study, folder / "local", now=NOW)
-    made = api.map_on_spark(source, study, folder / "spark", now=NOW, layout=Layout(**layout))
+    given = [f"{start}{path}" for path in source] if source is not None else None
+    made = api.map_on_spark(given, study, f"{start}{folder}/spark", now=NOW, layout=Layout(**layout))
     found: dict[str, Any] = {}
     for table in LANDED:
         ours, theirs = rows_of(folder / "local", table), rows_of(folder / "spark" / "cohort", table)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from incoming import NOW, line, observation, patient
 from spark_cohorts import (
+    ELSEWHERE,
     SPLIT,
     differences,
     record_of,
@@ -49,14 +50,19 @@ def spark() -> Iterator[Any]:
         yield session
 
 
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both cohorts of files of every kind; the differences are in a file beside them."""
+@pytest.fixture(scope="module", params=["", ELSEWHERE], ids=["shared disk", "file system of Hadoop"])
+def everything(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both cohorts of files of every kind; the differences are in a file beside them.
+
+    Once workers read and write by themselves, and once Spark does so for them.
+    """
     folder = tmp_path_factory.mktemp("everything")
     write_everything(folder / "in", 20_242)
+    if request.param:
+        (folder / "in" / "gone.ndjson").unlink()  # Hadoop does not show a link that leads nowhere
     study = folder / "study.toml"
     study.write_text('[study]\nid = "s"\ntitle = "s"\n[limits]\nresource_bytes = 2500\n')
-    found = differences([folder / "in"], api.load_study(study), folder, buckets=3)
+    found = differences([folder / "in"], api.load_study(study), folder, start=request.param, buckets=3)
     (folder / "differences.json").write_text(json.dumps(found, default=str))
     return folder
 
@@ -73,7 +79,7 @@ def test_the_files_hold_what_makes_splits_depend_on_each_other(everything: Path)
     assert reasons >= {
         *("BEFORE_BIRTH", "DOSE_WITHOUT_WEIGHT", "DUPLICATE", "EMPTY_FILE", "FOREIGN_REFERENCE"),
         *("INVALID_ENCODING", "MERGE_CYCLE", "NOT_A_FILE", "ORPHAN_REFERENCE", "ORPHAN_SUBJECT"),
-        *("SAME_VERSION_DIFFERS", "SUPERSEDED", "TRUNCATED_FILE", "UNKNOWN_FORMAT", "UNREADABLE_FILE"),
+        *("SAME_VERSION_DIFFERS", "SUPERSEDED", "TRUNCATED_FILE", "UNKNOWN_FORMAT"),
     }
     measurements = cohort.arrow("measurements").to_pylist()
     nameless = [row for row in measurements if row["resource_id"] is None and row["source_line"] > 50]
@@ -163,8 +169,10 @@ def test_a_file_that_java_cannot_hold_is_said(
 
     (tmp_path / "large.json").write_text(json.dumps(patient(), indent=1))
     monkeypatch.setattr(inputs, "LARGEST_WHOLE", 10)
-    (found,) = inputs.inputs_of(Storage(spark), [FileSource((tmp_path,))])
+    (found,) = inputs.inputs_of(Storage(spark), [FileSource((f"{ELSEWHERE}{tmp_path}",))])
     assert found.reason is Reason.FILE_TOO_LARGE
+    (here,) = inputs.inputs_of(Storage(spark), [FileSource((tmp_path,))])
+    assert here.reason is None  # workers read it piece by piece
 
 
 def test_a_fault_names_the_input_and_not_what_it_holds(tmp_path: Path, spark: Any) -> None:

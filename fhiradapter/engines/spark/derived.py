@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from fhiradapter.cohort.packing import packed_table, unpacked_table
 from fhiradapter.engines.spark.faults import without_content
 from fhiradapter.engines.spark.frames import home, mapped
 
@@ -43,11 +44,7 @@ def _packed(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordB
         rows = batch.drop_columns(["bucket"])
         for number in buckets.unique().to_pylist():
             own = rows.filter(pa.compute.equal(buckets, number)) if len(buckets.unique()) > 1 else rows
-            sink = pa.BufferOutputStream()
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            with pa.ipc.new_stream(sink, own.schema, options=options) as writer:
-                writer.write_batch(own)
-            columns = [[number], [name], [sink.getvalue().to_pybytes()]]
+            columns = [[number], [name], [packed_table(pa.Table.from_batches([own]))]]
             yield pa.RecordBatch.from_arrays(
                 [pa.array(values, field.type) for values, field in zip(columns, PACKED, strict=True)],
                 schema=PACKED,
@@ -64,8 +61,7 @@ def _each_bucket(function: BucketFunction, batches: Iterator[pa.RecordBatch]) ->
                 yield _result(bucket, function(tables))
                 tables = {}
             bucket = row["bucket"]
-            with pa.ipc.open_stream(row["content"]) as reader:
-                tables.setdefault(row["table_name"], []).extend(reader)
+            tables.setdefault(row["table_name"], []).extend(unpacked_table(row["content"]).to_batches())
     if tables:
         yield _result(bucket, function(tables))
 

@@ -13,27 +13,52 @@ from fhiradapter.engines.spark.storage import literal
 
 Session = SparkSession
 Rows = DataFrame
+Condition = Column
 Function = Callable[[Any, Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 SPLIT = "spark.sql.files.maxPartitionBytes"
+PARTITIONS = "spark.sql.files.minPartitionNum"
 SMALLEST_SPLIT = 8 << 20  # bytes
 SPLITS_OF_A_PROCESSOR = 3  # so that none waits long for the others at the end
 PAYLOAD_GROUP = 32 << 20  # bytes of values of which each has a megabyte, and which are read together
 
 
-@contextmanager
-def cut_fairly(spark: SparkSession, total_bytes: int) -> Iterator[None]:
-    """Cut what is read meanwhile at multiples of a size that gives every processor some splits.
+def fair_split(spark: SparkSession, total_bytes: int) -> int:
+    """Return how many bytes a task reads, so that every processor has some tasks.
 
-    None is larger than the session's `spark.sql.files.maxPartitionBytes`.
+    No more than the session's `spark.sql.files.maxPartitionBytes`.
     """
     given = str(spark.conf.get(SPLIT))
-    largest = spark._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(given)  # type: ignore[union-attr]
+    largest: int = spark._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(given)  # type: ignore[union-attr]
     fair = total_bytes // (SPLITS_OF_A_PROCESSOR * spark.sparkContext.defaultParallelism)
-    spark.conf.set(SPLIT, f"{min(max(fair, SMALLEST_SPLIT), largest)}b")
+    return min(max(fair, SMALLEST_SPLIT), largest)
+
+
+@contextmanager
+def cut_fairly(spark: SparkSession, total_bytes: int) -> Iterator[None]:
+    """Cut what Spark reads meanwhile at multiples of a fair size; where a file is cut depends on it alone."""
+    given = {name: str(spark.conf.get(name)) for name in (SPLIT, PARTITIONS) if spark.conf.get(name, None)}
+    spark.conf.set(SPLIT, f"{fair_split(spark, total_bytes)}b")
+    spark.conf.set(PARTITIONS, "1")
     try:
         yield
     finally:
-        spark.conf.set(SPLIT, given)
+        spark.conf.unset(PARTITIONS)
+        for name, value in given.items():
+            spark.conf.set(name, value)
+
+
+def tasks(spark: SparkSession, count: int) -> DataFrame:
+    """Return numbers from 0 in a column `id`, each for a task of its own."""
+    return spark.range(0, count, 1, count)
+
+
+def by_number(given: DataFrame, column: str, count: int) -> DataFrame:
+    """Send rows with a number below `count` to a task for each number."""
+    if count == 1:
+        return given.repartition(1)
+    if hasattr(given, "repartitionById"):  # from Spark 4.1 on; else a task may have several numbers
+        return given.repartitionById(count, column)
+    return given.repartition(count, column)
 
 
 def lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
@@ -90,7 +115,7 @@ def home(given: DataFrame, schema: pa.Schema) -> pa.Table:
 def write_payloads(given: DataFrame, path: str, by: str) -> None:
     """Write rows of large values, each kind into a folder of its own."""
     writer = given.write.partitionBy(by).option("parquet.enable.dictionary", "false")
-    writer = writer.option("parquet.block.size", str(PAYLOAD_GROUP)).option("compression", "lz4_raw")
+    writer = writer.option("parquet.block.size", str(PAYLOAD_GROUP)).option("compression", "none")
     writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(path)
 
 

@@ -17,12 +17,13 @@ from fhiradapter.errors import UsageError
 OURS = "spark.fhiradapter.started"  # says that the session was started here and not by spark-submit
 GATEWAY = "PYSPARK_GATEWAY_PORT"  # which spark-submit sets
 LOGGING = Path(__file__).with_name("log4j2.properties")
+# Where Java moves values of bytes, it ends before code that is compiled best would repay its compilation.
+BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 PANDAS = "PySpark does not yet fully support pandas"  # which is not used here
 BATCH_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
 SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96 is what nobody else writes
-    "spark.sql.files.minPartitionNum": "1",  # so that where a file is cut depends on the file alone
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
     # Rows go to the file of their folder as they come, and need not be sorted by folder before.
@@ -34,18 +35,19 @@ RECORDS, RECORDS_WITHOUT_BYTES = 2_000, 64  # of a batch, where Spark can limit 
 
 
 @contextmanager
-def spark_session(workers: int | None = None) -> Iterator[SparkSession]:
+def spark_session(workers: int | None = None, *, brief: bool = False) -> Iterator[SparkSession]:
     """Give a session with settings of its own; one that was started for it is stopped at the end.
 
     The active session of a notebook, else that of spark-submit, else one of this machine with `workers`
-    processors. Raises UsageError without Java 17, and where the active session is Spark Connect's.
+    processors, whose Java is compiled briefly when it has little to do. Raises UsageError without Java 17,
+    and where the active session is Spark Connect's.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=PANDAS, category=FutureWarning)
         active = SparkSession.getActiveSession()
         if active is not None and workers is not None:
             raise UsageError("a Spark session is running, whose processors are its own; leave out --workers")
-        running = active or _started(workers)
+        running = active or _started(workers, BRIEF_JAVA if brief else "")
         try:
             yield _with_settings(running)
         finally:
@@ -53,13 +55,13 @@ def spark_session(workers: int | None = None) -> Iterator[SparkSession]:
                 running.stop()
 
 
-def _started(workers: int | None) -> SparkSession:
+def _started(workers: int | None, java: str) -> SparkSession:
     """Start Spark: what is given here is heard by a Java that is started now, and not by spark-submit's."""
     conf = SparkConf(loadDefaults=False)
     conf.setMaster(f"local[{workers or '*'}]").setAppName("fhiradapter")
     conf.set(OURS, "true").set("spark.ui.enabled", "false")
     conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
-    conf.set("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={LOGGING.as_uri()}")
+    conf.set("spark.driver.extraJavaOptions", f"{java} -Dlog4j2.configurationFile={LOGGING.as_uri()}")
     conf.set("spark.ui.showConsoleProgress", "false")
     conf.set("spark.executorEnv.PYTHONWARNINGS", f"ignore:{PANDAS}:FutureWarning")
     conf.set("spark.sql.shuffle.partitions", str(2 * (workers or 4)))

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -81,10 +82,12 @@ class Storage:
             if not system.rename(place, self._at(name)[1]):
                 raise OSError(f"{path}: could not be renamed")
 
-    def is_on_this_machine(self, path: str) -> bool:
-        """Return True for the local file system, whose files Python sees too."""
+    def place_here(self, path: str) -> Path | None:
+        """Return the path of a file that Python reaches too: of the local file system; None for others."""
         with _said():
-            return str(self._at(path)[0].getScheme()) == "file"
+            system, place = self._at(path)
+            found = place.makeQualified(system.getUri(), system.getWorkingDirectory()).toUri()
+            return Path(found.getPath()) if str(found.getScheme()) == "file" else None
 
     def _at(self, path: str) -> tuple[Any, Any]:
         place = self._java.org.apache.hadoop.fs.Path(path)

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from fhiradapter.engines.spark.storage import literal
 from fhiradapter.errors import UsageError
@@ -48,9 +50,17 @@ def write(
     (writer.partitionBy(bucket) if bucket is not None else writer).save(path)
 
 
-def read(spark: SparkSession, path: str, format: str) -> DataFrame:  # noqa: A002 - Spark's own name
-    """Read a table that was written."""
-    return spark.read.format(format).load(literal(path) if format == "parquet" else path)
+def read(
+    spark: SparkSession,
+    path: str,
+    format: str,  # noqa: A002 - Spark's own name
+    schema: pa.Schema | None = None,
+) -> DataFrame:
+    """Read a table that was written; with its columns Spark need not look at a file for them."""
+    if format == "parquet":
+        reader = spark.read.format(format)
+        return (reader.schema(from_arrow_schema(schema)) if schema else reader).load(literal(path))
+    return spark.read.format(format).load(path)
 
 
 def need(spark: SparkSession, format: str) -> None:  # noqa: A002 - Spark's own name
