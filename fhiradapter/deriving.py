@@ -1,7 +1,10 @@
 """Deriving: the rows of endpoints from parts of a cohort, by a crew of processes."""
 
 import pickle
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -13,10 +16,12 @@ from fhiradapter.analysis.together import together
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.cohort.packing import packed_table, unpacked_table
 from fhiradapter.engines.crew import Crew
+from fhiradapter.engines.worker import described
+from fhiradapter.errors import FhirAdapterError, WorkerError
 from fhiradapter.settings import Study
 
 # A part costs half a second of a processor whatever is in it, and a million rows some 400 MB of memory.
-ROWS_OF_A_PART = 700_000
+ROWS_OF_A_PART = 1_200_000
 # Where a row came from, and what was written before it was understood; no endpoint looks at these.
 NOT_ANALYSED = frozenset(
     {
@@ -58,9 +63,15 @@ class PartTask:
         return whole, tuple(cut(value, whole.subjects) for value in self.given)
 
     def run(self) -> Any:
-        """Return the rows of the part."""
+        """Return the rows of the part; raises WorkerError, which tells nothing of what it holds."""
         part, given = self.part()
-        return derived(self.derive, part, given)
+        try:
+            return derived(self.derive, part, given)
+        except FhirAdapterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told without its message, as of another process
+            failure = described(error)
+        raise WorkerError(f"{self}: {failure}")
 
     def __str__(self) -> str:
         """Return what a person needs to find it; ids of subjects are not for logs."""
@@ -107,7 +118,7 @@ def tasks_of(
 
 @dataclass(frozen=True)
 class ByCrew:
-    """Derives the rows of parts in `workers` processes side by side."""
+    """Derives the rows of parts in `workers` processes side by side, of which this one is one."""
 
     workers: int
 
@@ -117,18 +128,44 @@ class ByCrew:
             {table: _analysed(content) for table, content in cohort.tables.items()}, cohort.accounting
         )
         rows = sum(len(table) for table in needed.tables.values())
-        # As many for each worker, so that none waits for another in the end.
+        # As many for each process, so that none waits for another in the end.
         count = self.workers * max(1, -(-rows // (self.workers * ROWS_OF_A_PART)))
-        crew = Crew(partial(PartBench, derive), self.workers, read=pickle.loads, pandas=True)
+        others = Crew(partial(PartBench, derive), self.workers - 1, read=pickle.loads, pandas=True, ahead=1)
         try:
-            tasks = tasks_of(derive, needed, study, given, count=count)
-            found: list[Rows] = [part for _, parts in crew.results(tasks) for part in parts]
+            found = _side_by_side(others, deque(tasks_of(derive, needed, study, given, count=count)))
         finally:
-            crew.close()
-        rows_of_all = together(found)
+            others.close()
+        rows_of_all: Rows = together(found)
         found.clear()
         pa.default_memory_pool().release_unused()
         return rows_of_all
+
+
+def _side_by_side(others: Crew, waiting: deque[PartTask]) -> list[Any]:
+    """Return what comes of tasks, in order: a crew does the first of them, and this process the last."""
+    done: dict[int, Any] = {}
+
+    def given_away() -> Iterator[PartTask]:
+        with suppress(IndexError):
+            while True:
+                yield waiting.popleft()
+
+    def take() -> None:
+        for task, parts in others.results(given_away()):
+            done.update((task.number, part) for part in parts)
+
+    with ThreadPoolExecutor(1) as beside:
+        taking = beside.submit(take)
+        try:
+            with suppress(IndexError):
+                while not (taking.done() and taking.exception()):
+                    task = waiting.pop()
+                    done[task.number] = task.run()
+            taking.result()
+        except BaseException:
+            others.close()  # which ends the waiting of the thread beside
+            raise
+    return [done[number] for number in sorted(done)]
 
 
 class PartBench:

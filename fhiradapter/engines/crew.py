@@ -72,10 +72,11 @@ class Crew:
         *,
         read: Callable[[bytearray], Any] = bytes,
         pandas: bool = False,
+        ahead: int = IN_FLIGHT,
     ) -> None:
         """Start `count` workers, each with a bench that `make` makes; its parts are bytes, to `read` here.
 
-        A bench that needs `pandas` has to say so.
+        A bench that needs `pandas` has to say so. Of tasks, `ahead` are taken for each worker.
         """
         self._make = pickle.dumps(make)
         self._read = read
@@ -83,7 +84,7 @@ class Crew:
         self._waiting: deque[_Order] = deque()
         self._changed = Condition()
         self._closed = False
-        self._limit = IN_FLIGHT * count
+        self._limit = ahead * count
         self._hands = [_Hand(self._make, self._news, pandas=pandas) for _ in range(count)]
         self._threads = [Thread(target=self._drive, args=(hand,), daemon=True) for hand in self._hands]
         for thread in self._threads:
@@ -94,10 +95,13 @@ class Crew:
         self._news.append(pickle.dumps(news))
 
     def results(self, tasks: Iterable[Any]) -> Iterator[tuple[Any, Iterator[Any]]]:
-        """Yield each task with its parts; raises WorkerError for a task that cannot be done."""
+        """Yield each task with its parts; raises WorkerError for a task that cannot be done.
+
+        A crew of nobody takes no task.
+        """
         coming = iter(tasks)
         orders: deque[_Order] = deque()
-        more = True
+        more = self._limit > 0
         while more or orders:
             while more and len(orders) < self._limit:
                 task = next(coming, None)
@@ -106,6 +110,8 @@ class Crew:
                     break
                 orders.append(_Order(task, self._changed))
                 with self._changed:
+                    if self._closed:
+                        return
                     self._waiting.append(orders[-1])
                     self._changed.notify_all()
             if orders:
@@ -114,9 +120,11 @@ class Crew:
                 order.drop()
 
     def close(self) -> None:
-        """End the workers, whatever they are at."""
+        """End the workers, whatever they are at; who still waits for parts gets none."""
         with self._changed:
             self._closed = True
+            for order in self._waiting:
+                order.end(None)
             self._changed.notify_all()
         for hand in self._hands:
             hand.end()
@@ -144,9 +152,11 @@ class Crew:
             try:
                 for received, content in enumerate(hand.run(order.task), 1):
                     if received > order.received and not order.put(content, lambda: self._closed):
+                        order.end(None)
                         return
             except (EOFError, OSError) as error:
                 if self._closed:
+                    order.end(None)
                     return
                 ending = hand.ending()
                 if attempt == TRIES:

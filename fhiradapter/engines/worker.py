@@ -49,10 +49,10 @@ def _serve(parent: socket.socket) -> None:
         except (EOFError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - it is raised again where the task was given
-            send(parent, Kind.FAULT, pickle.dumps(_described(error)))
+            send(parent, Kind.FAULT, pickle.dumps(described(error)))
 
 
-def _described(error: Exception) -> FhirAdapterError | str:
+def described(error: Exception) -> FhirAdapterError | str:
     """Return an error of ours, or of any other its class and place: its message may hold a patient's data."""
     if isinstance(error, FhirAdapterError):
         return error

@@ -1,5 +1,6 @@
 """All endpoints of a study: the same however its subjects are divided, and whoever derives the parts."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from fhiradapter import deriving
 from fhiradapter.analysing import analyse, results_of
 from fhiradapter.analysis.parts import Cut, Part, deriving_with, over_parts, settled_names, study_of
 from fhiradapter.analysis.population import unmatched_names
@@ -67,20 +69,35 @@ def test_a_study_has_one_result_however_it_is_divided(seed: int) -> None:
     print(f"seed {seed}: {len(engines)} divisions, {len(whole):,} bytes of results each")
 
 
-def test_several_processes_give_the_result_of_one() -> None:
-    """The crew derives parts elsewhere; of one's own process there is only the summary."""
+def test_several_processes_give_the_result_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes derive parts while this one derives others."""
     cohort, study = damaged_cohort(1), damaged_study(1)
-    alone, crew = analyse(cohort, study), analyse(cohort, study, workers=2)
-    assert msgspec.json.encode(crew) == msgspec.json.encode(alone)
+    alone = msgspec.json.encode(analyse(cohort, study))
+    assert msgspec.json.encode(analyse(cohort, study, workers=2)) == alone
+    rows = sum(len(table) for table in cohort.tables.values())
+    monkeypatch.setattr(deriving, "ROWS_OF_A_PART", rows // 9 + 1)
+    assert msgspec.json.encode(analyse(cohort, study, workers=3)) == alone
 
 
-def test_a_part_that_cannot_be_derived_is_named_and_nothing_of_its_content() -> None:
-    """The error says which part and what kind of error, and no id."""
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_part_that_cannot_be_derived_is_named_and_nothing_of_its_content(workers: int) -> None:
+    """The error says which part and what kind of error, and no id, whichever process it happened in."""
     cohort, study = damaged_cohort(2), damaged_study(2)
-    with pytest.raises(WorkerError, match=r"part 1 of the analysis: ZeroDivisionError at fails") as raised:
-        ByCrew(1)(fails, cohort, study)
+    with pytest.raises(WorkerError, match=r"part \d of the analysis: ZeroDivisionError at fails") as raised:
+        ByCrew(workers)(fails, cohort, study)
     assert not any(subject in str(raised.value) for subject in cohort.subjects["subject_id"].dropna())
+
+
+def test_a_part_that_another_process_cannot_derive_ends_the_analysis() -> None:
+    """What this process derives well meanwhile is not taken for all."""
+    cohort, study = damaged_cohort(2), damaged_study(2)
+    with pytest.raises(WorkerError, match=r"part \d of the analysis: ZeroDivisionError at fails_elsewhere"):
+        ByCrew(2)(fails_elsewhere, cohort, study, os.getpid())
 
 
 def fails(cohort: Cohort, study: Study) -> float:
     return len(cohort.subjects) / 0
+
+
+def fails_elsewhere(cohort: Cohort, study: Study, here: int) -> tuple[int, ...]:
+    return (1 if os.getpid() == here else len(cohort.subjects) // 0,)
