@@ -17,7 +17,7 @@ test: $(VENV)/.dev                  ## the whole suite, then the claims about nu
 	$(BIN)/python -m pytest -n auto
 	$(BIN)/python -m pytest -n auto $(ON_SPARK)
 
-soak: $(VENV)/.dev                  ## hours: 200 x 20,000 live writes, 1,000 kills
+soak: $(VENV)/.dev                  ## an hour: 200 x 20,000 live writes, 1,000 kills, Delta Lake
 	$(BIN)/python -m tests.soak
 
 check: $(VENV)/.dev                 ## style, types, architecture, definitions, generated documentation

@@ -64,8 +64,8 @@ class PartTask:
 
     def run(self) -> Any:
         """Return the rows of the part; raises WorkerError, which tells nothing of what it holds."""
-        part, given = self.part()
         try:
+            part, given = self.part()
             return derived(self.derive, part, given)
         except FhirAdapterError:
             raise

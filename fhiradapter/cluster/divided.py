@@ -16,7 +16,7 @@ from fhiradapter.cluster.rows import AT, LANDED, PANELS, Wanted, rows_of
 from fhiradapter.cohort.settlement import Settlement
 from fhiradapter.engines.spark.attempts import number_of_task
 from fhiradapter.errors import WorkerError
-from fhiradapter.mappers.parts import packed_batch
+from fhiradapter.mappers.parts import is_constant, packed_batch
 from fhiradapter.store.landing import FolderLanding
 
 OF_MEMBERS = "panels"
@@ -93,7 +93,7 @@ def pieces(table: str, batches: list[pa.RecordBatch], buckets: int) -> Iterator[
     if not whole.num_rows:
         return
     found = numbers(whole.column("subject_id"), buckets)
-    constant = [name for name, column in zip(whole.schema.names, whole.columns, strict=True) if _one(column)]
+    constant = [name for name in whole.schema.names if is_constant(whole.column(name))]
     rest = whole.drop_columns(constant)
     order = np.argsort(found, kind="stable")
     if buckets > 1:
@@ -108,15 +108,6 @@ def pieces(table: str, batches: list[pa.RecordBatch], buckets: int) -> Iterator[
     columns = [here, [RANKS.index(table)] * len(here), contents]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, DIVIDED, strict=True)]
     yield pa.RecordBatch.from_arrays(arrays, schema=DIVIDED)
-
-
-def _one(column: pa.Array) -> bool:
-    """Return True for a column of texts that says the same all the way, or nothing."""
-    if column.null_count == len(column):
-        return True
-    if column.null_count or column.type != pa.string() or column[0] != column[-1]:
-        return False
-    return bool(pa.compute.all(pa.compute.equal(column, column[0])).as_py())
 
 
 @contextmanager

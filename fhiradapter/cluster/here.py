@@ -78,6 +78,12 @@ class RowsHere(SparkRows):
         chosen = joined.select(*SCHEMAS_DIVIDED[OF_MEMBERS].names)
         return frames.mapped(chosen, divided_panels, buckets, DIVIDED)
 
+    def _written(self, table: str) -> Rows:
+        """Return what was written of a table; of one without rows nothing is there before the end."""
+        if (self.place / f"{table}.parquet").is_dir():
+            return super()._written(table)
+        return frames.frame(self.spark, LANDED[table].empty_table())
+
     def _early_tables(self, filled: list[str], births: Rows) -> list[str]:  # noqa: ARG002 - writing told it
         """Return the tables with rows from before their subject was born."""
         return [table for table in filled if table in self._report.early]

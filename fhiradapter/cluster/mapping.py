@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
+from uuid import uuid4
 
 from fhiradapter.cluster.here import RowsHere
 from fhiradapter.cluster.holdings import SparkRows
@@ -75,7 +76,8 @@ def map_on_spark(
     """
     paths = [out, *(path for plan in plans if plan.files is not None for path in plan.files.paths)]
     here = all(not is_url(path) or str(path).startswith("file:") for path in paths)
-    with without_content(), spark_session(workers, brief=here) as spark:
+    brief = here and layout.format == "parquet"
+    with without_content(), spark_session(workers, brief=brief) as spark:
         tables.need(spark, layout.format)
         storage = Storage(spark)
         try:
@@ -141,7 +143,7 @@ class _Mapping:
     def _made(self, inputs: tuple[Input, ...]) -> Made:
         homes = {number: plan.home for number, plan in enumerate(self._plans)}
         work = Work(
-            f"{self._plans[0].run_id}/{PLANNED}",
+            uuid4().hex,
             tuple(replace(plan, files=None, site=None) for plan in self._plans),
             {
                 number: (plan.site.name, plan.site.read_bytes())
@@ -174,9 +176,7 @@ class _Mapping:
         if not order.again:
             return latest(first), moves, order
         self._say(f"mapping {len(order.again):,} parts of files again, in the light of those before them")
-        again = replace(
-            work, token=f"{work.plans[0].run_id}/{AGAIN}", wave=AGAIN, homes=order.homes, firsts=order.again
-        )
+        again = replace(work, wave=AGAIN, homes=order.homes, firsts=order.again)
         return latest(first, self._wave(again, self._read(again))), moves, order
 
     def _waited(
@@ -187,10 +187,8 @@ class _Mapping:
         if not waiting:
             return [], frozenset()
         self._say(f"mapping {waiting:,} resources that waited for others")
-        run_id = work.plans[0].run_id
         later = replace(
             work,
-            token=f"{run_id}/{WAITED}",
             wave=WAITED,
             homes=order.homes,
             lookups=lookups_of(told, work.inputs),
@@ -201,13 +199,7 @@ class _Mapping:
         found = in_order(first, work.inputs, order.homes)
         if not found.again:
             return latest(first), frozenset()
-        again = replace(
-            later,
-            token=f"{run_id}/{WAITED_AGAIN}",
-            wave=WAITED_AGAIN,
-            homes=found.homes,
-            firsts=found.again,
-        )
+        again = replace(later, wave=WAITED_AGAIN, homes=found.homes, firsts=found.again)
         second = self._wave(again, frames.mapped(sent, map_later, again, MAPPED))
         return latest(first, second), frozenset(found.again)
 

@@ -54,6 +54,7 @@ class Range(NamedTuple):
 class Work:
     """Everything that a worker needs to know, which may have neither the driver's disk nor its memory.
 
+    `token` is that of one call, as workers outlive calls, also two of one second.
     `sites` are the contents of site files by source; `firsts` and `homes` say of splits that are mapped again
     what was supposed wrongly at first. With `lookups` all was read, and what waited is mapped. `ranges` are
     by task what workers read by themselves.
@@ -222,18 +223,19 @@ def _rows(work: Work, split: Split, part: int, made: Part) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=MAPPED)
 
 
-_benches: dict[str, Bench] = {}
+_benches: dict[tuple[str, int], Bench] = {}
 """The bench of the work that this worker does, kept from one task to the next."""
 
 
 def _bench(work: Work) -> Bench:
-    bench = _benches.get(work.token)
+    key = work.token, work.wave
+    bench = _benches.get(key)
     if bench is None:
         _benches.clear()
         bench = Bench(_at_hand(work))
         for source, lookups in (work.lookups or {}).items():
             bench.hear(News(source, lookups))
-        _benches[work.token] = bench
+        _benches[key] = bench
     return bench
 
 

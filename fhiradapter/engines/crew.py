@@ -32,9 +32,9 @@ def begun(count: int) -> Iterator[None]:
 
     A crew without pandas takes them for its workers; those that no crew took are ended.
     """
-    for _ in range(count):
-        _begun.append(_process(pandas=False))
     try:
+        for _ in range(count):
+            _begun.append(_process(pandas=False))
         yield
     finally:
         while _begun:

@@ -127,13 +127,13 @@ def packed_batch(batch: pa.RecordBatch) -> tuple[int, dict[str, Any], bytes]:
     """Return a batch as bytes, and apart from them the columns that say the same all the way."""
     constants: dict[str, Any] = {}
     for field_, column in zip(batch.schema, batch.columns, strict=True):
-        if _is_constant(column):
+        if is_constant(column):
             constants[field_.name] = column[0].as_py() if field_.type == pa.string() else None
     rest = batch.select([name for name in batch.schema.names if name not in constants])
     return batch.num_rows, constants, rest.serialize().to_pybytes()
 
 
-def _is_constant(column: pa.Array) -> bool:
+def is_constant(column: pa.Array) -> bool:
     """Return True for a column without values, and for a text that is the same in all rows."""
     count = len(column)
     if not count:

@@ -87,7 +87,7 @@ def begin(database: Database, run_id: str, started: datetime, kind: str) -> set[
 
 
 def plan(database: Database, run_id: str, records: Sequence[UnitRecord]) -> None:
-    """Write down units of which the run has none yet, before anything is asked for them."""
+    """Write down units of which the run has none yet."""
     with database.given(records=_table(records)):
         database.execute(f"INSERT INTO base.units SELECT ?, {COLUMNS} FROM records", [run_id])
 

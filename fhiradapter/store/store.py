@@ -225,7 +225,7 @@ class Store:
         return missing(self.database, source, kind)
 
     def counts(self, source: str, *, before: str, patients: Iterable[str] | None = None) -> dict[str, int]:
-        """Return how many current resources of a type were last updated before an instant, or are undated."""
+        """Return by type how many current resources were last updated before an instant, or are undated."""
         return Holdings(self.database, source).counts(before=before, patients=patients)
 
     def remember(self, name: str, value: str) -> None:

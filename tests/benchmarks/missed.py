@@ -33,7 +33,7 @@ ELSEWHERE = {
     ),
     "library: from fhiradapter": "Arrow and numpy take most of it, and would have to come with a call.",
     "sync of 100,000 resources: percent": (
-        "a change costs the opening and the checkpoint of the database and some seventy statements "
+        "a change costs the opening and the checkpoint of the database and some sixty statements "
         "of a millisecond or two, however few rows they touch. Fewer tables would be needed, or a "
         "database that stays open between runs."
     ),
@@ -45,9 +45,9 @@ ELSEWHERE = {
         "two cores only when both are free. A check in compiled code would be needed."
     ),
     "analysis, 100,000 subjects": (
-        "two processes share the rows of subjects, and one alone makes parts, puts them together "
-        "and writes a result for each score, slope and subject. Results that stay columns would be "
-        "needed."
+        "two processes share the rows of subjects, and one alone puts them together, draws the "
+        "bootstraps and writes a result for each score, slope and subject. Results that stay columns "
+        "would be needed."
     ),
     "peers, fhir.resources": (
         "it checks in compiled code, and one process of ours makes a dozen columns of checked and "

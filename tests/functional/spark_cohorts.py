@@ -51,6 +51,8 @@ def running_spark() -> Iterator[Any]:
     """Give an active session of two processors, as a notebook has one."""
     from pyspark.sql import SparkSession
 
+    from fhiradapter.engines.spark.session import BRIEF_JAVA
+
     builder = SparkSession.builder.master("local[2]").appName("tests")
     for name, value in {
         "spark.ui.enabled": "false",
@@ -58,6 +60,8 @@ def running_spark() -> Iterator[Any]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",
+        # Little is computed, and compiling it well would take longer.
+        "spark.driver.extraJavaOptions": BRIEF_JAVA,
         # A file system of Hadoop that Python does not know, with the files of this machine's tests.
         f"spark.hadoop.fs.viewfs.mounttable.tests.link.{SHOWN}": f"file://{SHOWN}",
     }.items():

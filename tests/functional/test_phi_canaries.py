@@ -273,7 +273,7 @@ import sys
 from fhiradapter.cli import main
 from fhiradapter.sync.mapping import StudyMapper
 def crashed(self, source, batches, stored, **more):
-    text = b"".join(batch.text for batch in batches).decode()
+    text = b"".join(b"".join(batch.lines) for batch in batches).decode()
     def inner(chart):
         raise KeyError(chart)
     inner(text)

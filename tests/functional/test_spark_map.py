@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from incoming import NOW, line, observation, patient
+from incoming import NOW, administration, line, meta, observation, patient
 from spark_cohorts import (
     ELSEWHERE,
     SPLIT,
@@ -98,6 +98,19 @@ def test_the_rows_of_a_subject_lie_in_one_bucket(everything: Path) -> None:
     assert all(len(found) == 1 for found in buckets.values())
     assert buckets[None] == {"subject_bucket=0"}
     assert set.union(*buckets.values()) == {f"subject_bucket={number}" for number in range(3)}
+
+
+def test_tables_that_copies_leave_empty(tmp_path: Path) -> None:
+    """A result and a dose that came twice, nobody's Patient, and of the dose no row is left."""
+    sent = [
+        *(observation("o", value, **meta(str(value), f"2024-03-0{value}T00:00:00Z")) for value in (1, 2)),
+        administration("a", **meta("1", "2024-03-01T00:00:00Z")),
+        administration("a", status="entered-in-error", **meta("2", "2024-03-02T00:00:00Z")),
+    ]
+    (tmp_path / "in.ndjson").write_bytes(b"\n".join(map(line, sent)))
+    assert differences([tmp_path / "in.ndjson"], api.anonymous_study(), tmp_path) == {}
+    assert len(rows_of(tmp_path / "spark" / "cohort", "measurements")) == 1
+    assert rows_of(tmp_path / "spark" / "cohort", "exposures") == []
 
 
 def test_several_sources_keep_apart_what_is_theirs(tmp_path: Path) -> None:

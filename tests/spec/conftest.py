@@ -29,7 +29,7 @@ def _on_spark() -> Iterator[PartEngine]:
         pytest.skip("PySpark is not installed: these claims are not held against Spark")
     with ExitStack() as stack:
         try:
-            session = stack.enter_context(spark_session(1))
+            session = stack.enter_context(spark_session(1, brief=True))
         except UsageError as error:
             pytest.skip(f"these claims are not held against Spark: {error}")
         yield OnSpark(session, PARTS)
