@@ -1,4 +1,4 @@
-"""A process with Delta Lake: writes a run, reads it back through Delta, adds to it, and prints what it saw."""
+"""A process that writes Delta Lake, reads it back through Delta, and adds to it; prints what it saw."""
 
 import json
 import sys
