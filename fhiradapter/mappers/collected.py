@@ -65,7 +65,9 @@ class MappedBatch:
         )
 
 
-NOTHING = MappedBatch({}, pa.RecordBatch.from_pylist([], SCHEMA), [], [])
+NOTHING = MappedBatch(
+    {}, pa.record_batch([pa.nulls(0, field.type) for field in SCHEMA], schema=SCHEMA), [], []
+)
 
 
 class Collected:

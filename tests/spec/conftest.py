@@ -9,7 +9,7 @@ from fhiradapter.analysis.parts import PartEngine, deriving_with
 from fhiradapter.errors import UsageError
 from tests.spec.part_engines import InParts, OnSpark
 
-PARTS = 3
+PARTS, BUCKETS = 3, 2
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def _on_spark() -> Iterator[PartEngine]:
             session = stack.enter_context(spark_session(1, brief=True))
         except UsageError as error:
             pytest.skip(f"these claims are not held against Spark: {error}")
-        yield OnSpark(session, PARTS)
+        yield OnSpark(session, BUCKETS)
 
 
 @pytest.fixture(autouse=True)

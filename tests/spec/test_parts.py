@@ -30,7 +30,7 @@ from tests.spec.part_engines import InParts
 from tests.spec.safety_cohorts import with_safety_rows
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "als_treg" / "study.toml"
-COUNTS = (2, 7)
+COUNTS = (7,)
 COHORTS = ("synthetic", "als_treg", "nothing", *(f"damaged {seed}" for seed in range(4)))
 
 Case = tuple[Cohort, Study, pd.DataFrame]
