@@ -39,8 +39,8 @@ docs: $(VENV)/.dev                  ## write the pages that come from the code
 
 lock: $(VENV)/.dev                  ## new versions into requirements/*.txt, with hashes
 	$(INSTALL) uv
-	$(BIN)/uv pip compile --quiet pyproject.toml requirements/build.in --group dev --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
-	$(BIN)/uv pip compile --quiet pyproject.toml requirements/build.in -c requirements/dev.txt --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml requirements/build.in --group dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml requirements/build.in -c requirements/dev.txt --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade -o requirements/run.txt
 
 clean:                              ## environment and everything built
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from fhiradapter.api import sources_of
 from fhiradapter.definitions.catalogue import load_catalogue
-from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.context import Context, Readers
 from fhiradapter.mappers.kernel import Kernel
 from fhiradapter.settings import Study
 
@@ -33,7 +33,7 @@ def count_codes(source: Any, study: Study) -> list[CodeCount]:
     counts: Counter[tuple[str, str | None, str | None, str | None, str | None, bool]] = Counter()
     for settings, one in sources_of(study, source):
         catalogue = load_catalogue(site=study.folder / settings.site if settings.site else None)
-        kernel = Kernel(Context.of(catalogue, now=2**62, time_zone=settings.time_zone), run_id="profile")
+        kernel = Kernel(Context.of(Readers.of(catalogue, settings.time_zone), now=2**62), run_id="profile")
         kernel.finish()
         for batch in one.batches():
             for table, rows in kernel.map_batch(batch).tables.items():

@@ -42,7 +42,7 @@ class Plan:
 
     def context(self, readers: Readers | None = None) -> Context:
         """Return what the mapping needs to know. Raises DefinitionsError for wrong mapping and site files."""
-        return Context.by(
+        return Context.of(
             readers or Readers.of(load_catalogue(site=self.site), self.time_zone),
             now=self.now,
             source=self.source,

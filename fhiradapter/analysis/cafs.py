@@ -5,8 +5,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from fhiradapter.analysis.mean_ranks import mean_ranks
+import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -74,7 +73,7 @@ def cafs(
     sums[~alive] -= len(lived) - np.searchsorted(lived, death[~alive])
     sums[alive] = np.searchsorted(deaths, followed[alive], side="right")
     sums[alive] += _by_function(owner, when, value, interpolate=common_time == "interpolate")
-    ranks: FloatArray = mean_ranks(sums)
+    ranks: FloatArray = np.asarray(pd.Series(sums).rank(), dtype=np.float64)
     return Cafs(sums=sums, ranks=ranks)
 
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import special
-
-from fhiradapter.analysis.mean_ranks import mean_ranks
 
 # Up to here every assignment of signs is counted; above it the normal approximation is as good.
 EXACT_UP_TO = 200
@@ -32,7 +31,7 @@ def signed_rank_p(differences: npt.NDArray[np.float64]) -> float | None:
     if n == 0:
         return 1.0
     # Mean ranks are halves, so doubled they are whole.
-    doubled = np.round(2 * mean_ranks(np.abs(rounded))).astype(np.int64)
+    doubled = np.round(2 * pd.Series(np.abs(rounded)).rank().to_numpy()).astype(np.int64)
     positive, whole = int(doubled[rounded > 0].sum()), int(doubled.sum())
     smaller = min(positive, whole - positive)
     if n > EXACT_UP_TO:

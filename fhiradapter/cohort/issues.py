@@ -17,7 +17,7 @@ class IssueRows:
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        self._rows: list[tuple[Any, ...]] = []  # in the order of the table's columns
+        self._rows: list[dict[str, Any]] = []
         self._full: list[pa.RecordBatch] = []
         self._count = 0
 
@@ -40,24 +40,24 @@ class IssueRows:
         meaning = MEANINGS[reason]
         self._count += 1
         self._rows.append(
-            (
-                f"settlement#issue-{self._count}",
-                subject,
-                source or (place.source if place else ""),
-                place.file if place else None,
-                place.line if place else None,
-                kind,
-                identity,
-                None,  # version
-                None,  # time of its last update
-                RULE,
-                self._run_id,
-                str(reason),
-                path,
-                f"{meaning.advice} ({detail})" if detail else meaning.advice,
-                meaning.severity,
-                meaning.disposition,
-            )
+            {
+                "row_id": f"settlement#issue-{self._count}",
+                "subject_id": subject,
+                "source": source or (place.source if place else ""),
+                "source_file": place.file if place else None,
+                "source_line": place.line if place else None,
+                "resource_type": kind,
+                "resource_id": identity,
+                "version_id": None,
+                "last_updated": None,
+                "rule": RULE,
+                "run_id": self._run_id,
+                "reason": str(reason),
+                "path": path,
+                "detail": f"{meaning.advice} ({detail})" if detail else meaning.advice,
+                "severity": meaning.severity,
+                "disposition": meaning.disposition,
+            }
         )
         if len(self._rows) >= ROWS_AT_ONCE:
             self._pack()
@@ -70,6 +70,6 @@ class IssueRows:
 
     def _pack(self) -> None:
         schema = SCHEMAS["issues"]
-        columns = map(pa.array, zip(*self._rows, strict=True), schema.types)
-        self._full.append(pa.RecordBatch.from_arrays(list(columns), schema=schema))
+        columns = [pa.array([row[field.name] for row in self._rows], field.type) for field in schema]
+        self._full.append(pa.RecordBatch.from_arrays(columns, schema=schema))
         self._rows = []

@@ -117,21 +117,6 @@ class Context:
     @classmethod
     def of(
         cls,
-        catalogue: Catalogue,
-        *,
-        now: int,
-        source: str = "input",
-        time_zone: str | None = None,
-        base_url: str | None = None,
-        subject_prefix: str = "",
-    ) -> "Context":
-        """Make the context of one source; its site's time zone holds when none is given."""
-        readers = Readers.of(catalogue, time_zone)
-        return cls.by(readers, now=now, source=source, base_url=base_url, subject_prefix=subject_prefix)
-
-    @classmethod
-    def by(
-        cls,
         readers: Readers,
         *,
         now: int,

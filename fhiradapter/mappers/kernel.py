@@ -48,11 +48,11 @@ class Kernel:
 
     def map_batch(self, batch: Batch) -> MappedBatch:
         """Map the resources of a batch; each is mapped, quarantined, ignored or deferred, and never lost."""
+        if not batch.lines and not batch.failures:
+            return NOTHING
         context = self.context
         if batch.targets or batch.bases:
             context = context.within(Neighbours(batch.targets, batch.bases))
-        if not batch.lines and not batch.failures:
-            return NOTHING
         work = Collected(batch.file, self.context.source)
         for failure in batch.failures:
             work.fail(failure)

@@ -17,7 +17,7 @@ from fhiradapter.definitions.catalogue import load_catalogue
 from fhiradapter.fhir.compression import PORTION, Portion
 from fhiradapter.fhir.elements import AnyResource
 from fhiradapter.fhir.reading import Reader
-from fhiradapter.mappers.context import Context
+from fhiradapter.mappers.context import Context, Readers
 from fhiradapter.mappers.kernel import Kernel
 from tests.benchmarks.observations import lab_observations
 
@@ -36,7 +36,7 @@ def map_rate() -> dict[str, float]:
     text = b"\n".join(lines) + b"\n"
     portions = [Portion(text[at : at + PORTION], False) for at in range(0, len(text), PORTION)]
     decode = msgspec.json.Decoder(AnyResource).decode
-    kernel = Kernel(Context.of(load_catalogue(), now=2**60), run_id="benchmark")
+    kernel = Kernel(Context.of(Readers.of(load_catalogue()), now=2**60), run_id="benchmark")
 
     def load() -> None:
         for line in lines:
