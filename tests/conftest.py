@@ -1,7 +1,5 @@
 """Settings that hold for every test."""
 
-import os
-
 import pytest
 from hypothesis import settings
 
@@ -18,8 +16,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="what derives the endpoints of tests/spec: all subjects at once, in parts, or in parts on Spark",
     )
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Run one test more than there are cores: a third of the time goes to waiting for other processes."""
-    return (os.cpu_count() or 1) + 1
