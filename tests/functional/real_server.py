@@ -20,6 +20,8 @@ class RealServer:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
         self._session = requests.Session()
+        # The server drops idle connections, at times just when the next request is on its way.
+        self._session.headers["Connection"] = "close"
 
     def introduce(self, token: str) -> None:
         """Write with a bearer token from now on."""
