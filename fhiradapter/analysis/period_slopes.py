@@ -1,5 +1,7 @@
 """Each subject's slope in each period, and what the subjects of a period show together."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 
@@ -113,7 +115,11 @@ def slope_rows(lines: pd.DataFrame) -> tuple[SubjectSlope, ...]:
 
 def summarise_periods(lines: pd.DataFrame, study: Study) -> dict[str, PeriodSlope]:
     """Summarise the adequate slopes of each period; the bootstrap has a seeded stream for each."""
-    return {name: _summary(lines, name, number, study) for number, name in enumerate(period_names(study))}
+    names = period_names(study)
+    # Bootstraps are long sums, which let go of Python's lock.
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = pool.map(lambda number: _summary(lines, names[number], number, study), range(len(names)))
+        return dict(zip(names, found, strict=True))
 
 
 def _summary(lines: pd.DataFrame, name: str, number: int, study: Study) -> PeriodSlope:

@@ -2,9 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 
 import pandas as pd
 
@@ -21,10 +19,9 @@ from fhiradapter.analysis.score_items import TOTAL
 from fhiradapter.analysis.score_units import score_units, usual_unit
 from fhiradapter.analysis.scores import Scores, derive_scores
 from fhiradapter.cohort.cohort import Cohort
-from fhiradapter.results import Progression, Score
+from fhiradapter.results import Progression, ResultRows, Score
 from fhiradapter.settings import Study
 
-AT_ONCE = 100_000  # scores whose columns are lists at one time
 NO_ORIGIN = "no_time_origin"
 IN_NO_PERIOD = "in_no_period"
 AFTER_DEATH = "after_death"
@@ -99,11 +96,7 @@ def summarise_progression(
 ) -> Progression:
     """Return what the rows of all subjects show; `unmatched` are sentences on names that mean nobody."""
     lines = rows.lines
-    # The bootstraps beside the model: both are long sums, which let go of Python's lock.
-    with ThreadPoolExecutor(1) as beside:
-        fitted = beside.submit(fit_period_model, rows.model, study)
-        periods = summarise_periods(lines, study)
-        model, note = fitted.result()
+    model, note = fit_period_model(rows.model, study)
     contrasts = {
         name: paired_contrast(lines, later, earlier, confidence=study.statistics.confidence)
         for name, (later, earlier) in CONTRASTS.items()
@@ -113,12 +106,12 @@ def summarise_progression(
         concept=study.progression.concept,
         unit=_unit(rows.units, study),
         time_origin=time_origin(study),
-        periods=periods,
+        periods=summarise_periods(lines, study),
         contrasts=contrasts,
         mixed_model=model,
         mixed_model_note=note,
         by_subject_rows=slope_rows(lines),
-        scores=_scores(rows.scores),
+        scores=ResultRows(rows.scores, _scores),
         score_notes=scores.notes | {reason: count for reason, count in rows.counts.items() if count},
         cautions=cautions(study, timeline, lines, contrasts, model, unmatched=unmatched),
     )
@@ -151,12 +144,7 @@ def _plotted(placed: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     return placed[["subject_id", "row_id", "on", "months", "value"]].assign(periods=periods, flags=flags)
 
 
-def _scores(plotted: pd.DataFrame) -> tuple[Score, ...]:
-    blocks = (plotted.iloc[start : start + AT_ONCE] for start in range(0, len(plotted), AT_ONCE))
-    return tuple(chain.from_iterable(map(_scores_of, blocks)))
-
-
-def _scores_of(plotted: pd.DataFrame) -> Iterator[Score]:
+def _scores(plotted: pd.DataFrame) -> Iterator[Score]:
     return (
         Score(subject_id=subject, row_id=row, on=on, months=month, value=value, periods=period, flags=flag)
         for subject, row, on, month, value, period, flag in zip(

@@ -28,6 +28,7 @@ from fhiradapter.results.progression import (
 )
 from fhiradapter.results.quality import DataQuality, Snapshot, Unmapped
 from fhiradapter.results.reactions import ReactionCandidate, ReactionCandidates, SpecialEvent
+from fhiradapter.results.rows import ResultRows, encoded
 from fhiradapter.results.safety import Coverage, DoseLimiting, LabShift, Safety, Term
 from fhiradapter.results.staging import (
     DomainSpread,
@@ -97,6 +98,7 @@ __all__ = [
     "ReactionCandidate",
     "ReactionCandidates",
     "Result",
+    "ResultRows",
     "Results",
     "Safety",
     "Score",
@@ -126,5 +128,6 @@ __all__ = [
     "VitalFinding",
     "VitalSign",
     "VitalSigns",
+    "encoded",
     "frame",
 ]

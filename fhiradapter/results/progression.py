@@ -1,5 +1,6 @@
 """How the functional score changes."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import msgspec
@@ -85,7 +86,7 @@ class Progression(Result, frozen=True, kw_only=True):
     mixed_model: MixedModel | None
     mixed_model_note: str | None  # why there is none
     by_subject_rows: tuple[SubjectSlope, ...]
-    scores: tuple[Score, ...]
+    scores: Sequence[Score]
     score_notes: dict[str, int]  # flags and exclusions of scores, counted
     cautions: tuple[str, ...]
 

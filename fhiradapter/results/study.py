@@ -12,6 +12,7 @@ from fhiradapter.results.composite import Composite
 from fhiradapter.results.exposure import Exposure
 from fhiradapter.results.progression import Progression
 from fhiradapter.results.quality import DataQuality, Snapshot
+from fhiradapter.results.rows import encoded
 from fhiradapter.results.safety import Safety
 from fhiradapter.results.staging import Staging
 from fhiradapter.results.subjects import CohortSummary
@@ -57,7 +58,7 @@ class Results(Result, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """Return `results.json`: a missing number is null; what has an order, such as periods, keeps it."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+        return msgspec.json.format(encoded(self), indent=2)
 
     @staticmethod
     def from_json(content: bytes) -> "Results":

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,6 +15,7 @@ from fhiradapter.analysis.study_rows import study_rows
 from fhiradapter.api import kinds_of
 from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.errors import UsageError
+from fhiradapter.results import encoded
 from fhiradapter.runs import run_study
 from fhiradapter.settings import Study, load_study
 from fhiradapter.store.directory import read_cohort
@@ -81,7 +81,7 @@ def test_the_number_of_buckets_does_not_matter(ran: Path, buckets: int, named: b
         buckets=buckets,
     )
     found = results_of(derived.rows, study, cohort.accounting, unmatched=derived.unmatched)
-    assert msgspec.json.encode(found) == msgspec.json.encode(expected)
+    assert encoded(found) == encoded(expected)
     print(f"{buckets} buckets of {expected.cohort.n} subjects: equal")
 
 
@@ -98,7 +98,7 @@ def test_damaged_rows_in_any_order_are_derived_as_here(tmp_path: Path) -> None:
         str(tmp_path), study_rows, study, (kinds_of(study),), accounting=cohort.accounting, buckets=3
     )
     found = results_of(derived.rows, study, cohort.accounting, unmatched=derived.unmatched)
-    assert msgspec.json.encode(found) == msgspec.json.encode(analyse(cohort, study))
+    assert encoded(found) == encoded(analyse(cohort, study))
 
 
 def with_circle(cohort: Cohort) -> Cohort:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import fhiradapter as fa
-from fhiradapter.results import Results
+from fhiradapter.results import Results, encoded
 from tests.spec.small_cohorts import cohort_of, study_of
 
 SCORES = """
@@ -199,4 +199,4 @@ def test_a_bad_cohort_is_told_and_not_dropped(name, tmp_path, capsys):
     if "No source of adverse events was read." in text:
         assert "Dose-limiting toxicity: " not in text
     assert re.search(r"\b(nan|NaN|None|NaT|inf)\b", text) is None
-    assert msgspec.json.decode(msgspec.json.encode(results), type=Results) is not None
+    assert msgspec.json.decode(encoded(results), type=Results) is not None

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pandas as pd
 import pytest
 
@@ -22,6 +21,7 @@ from fhiradapter.analysis.vital_capacity import derive_vital_capacity
 from fhiradapter.analysis.vital_signs import derive_vital_signs
 from fhiradapter.api import build_cohort, catalogue_of
 from fhiradapter.cohort.cohort import Cohort
+from fhiradapter.results import encoded
 from fhiradapter.settings import Study, load_study
 from tests.benchmarks.cohorts import study as synthetic_study
 from tests.benchmarks.cohorts import synthetic_cohort
@@ -59,10 +59,10 @@ def _cohort(name: str) -> tuple[Cohort, Study]:
 def same_in_parts(case: Case, derive: Callable[..., Any]) -> int:
     """Compare what is derived in parts with what is derived at once, byte for byte; return how often."""
     with deriving_with(None):
-        whole = msgspec.json.encode(derive(*case))
+        whole = encoded(derive(*case))
     for count in COUNTS:
         with deriving_with(InParts(count)):
-            assert msgspec.json.encode(derive(*case)) == whole, f"{count} parts"
+            assert encoded(derive(*case)) == whole, f"{count} parts"
     return len(COUNTS)
 
 

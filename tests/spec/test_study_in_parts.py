@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pytest
 
@@ -19,6 +18,7 @@ from fhiradapter.cohort.cohort import Cohort
 from fhiradapter.cohort.schema import SCHEMAS
 from fhiradapter.deriving import ByCrew
 from fhiradapter.errors import WorkerError
+from fhiradapter.results import encoded
 from fhiradapter.settings import Study
 from tests.spec.damaged_cohorts import damaged_cohort, damaged_study
 from tests.spec.part_engines import InParts
@@ -55,7 +55,7 @@ def results(cohort: Cohort, study: Study, engine: Any) -> bytes:
     with deriving_with(engine):
         rows = over_parts(study_rows, cohort, study, kinds_of(study))
     unmatched = unmatched_names(cohort, study)
-    return msgspec.json.encode(results_of(rows, study, cohort.accounting, unmatched=unmatched))
+    return encoded(results_of(rows, study, cohort.accounting, unmatched=unmatched))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -72,11 +72,11 @@ def test_a_study_has_one_result_however_it_is_divided(seed: int) -> None:
 def test_several_processes_give_the_result_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes derive parts while this one derives others."""
     cohort, study = damaged_cohort(1), damaged_study(1)
-    alone = msgspec.json.encode(analyse(cohort, study))
-    assert msgspec.json.encode(analyse(cohort, study, workers=2)) == alone
+    alone = encoded(analyse(cohort, study))
+    assert encoded(analyse(cohort, study, workers=2)) == alone
     rows = sum(len(table) for table in cohort.tables.values())
     monkeypatch.setattr(deriving, "ROWS_OF_A_PART", rows // 9 + 1)
-    assert msgspec.json.encode(analyse(cohort, study, workers=3)) == alone
+    assert encoded(analyse(cohort, study, workers=3)) == alone
 
 
 @pytest.mark.parametrize("workers", [1, 3])
