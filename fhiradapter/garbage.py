@@ -16,3 +16,13 @@ def without_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def without_modules() -> None:
+    """Look through what is loaded now no more, once in a process.
+
+    Spark's workers collect garbage after each task, and to look through all modules takes longer than a short
+    task.
+    """
+    if not gc.get_freeze_count():
+        gc.freeze()

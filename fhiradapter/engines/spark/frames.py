@@ -10,6 +10,7 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from fhiradapter.engines.spark.storage import literal
+from fhiradapter.garbage import without_modules
 
 Session = SparkSession
 Rows = DataFrame
@@ -96,6 +97,7 @@ def mapped(given: DataFrame, function: Function, shared: Any, schema: pa.Schema)
     broadcast = given.sparkSession.sparkContext.broadcast(shared)
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        without_modules()
         return function(broadcast.value, batches)
 
     return given.mapInArrow(run, from_arrow_schema(schema))
