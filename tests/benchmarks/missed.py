@@ -45,9 +45,9 @@ ELSEWHERE = {
         "two cores only when both are free. A check in compiled code would be needed."
     ),
     "analysis, 100,000 subjects": (
-        "two processes share the rows of subjects, and one alone puts them together, draws the "
-        "bootstraps and writes a result for each score, slope and subject. Results that stay columns "
-        "would be needed."
+        "two processes share the rows of subjects; one cuts the parts and packs those of the other, puts "
+        "together what comes of them, fits the model and draws the bootstraps. Both cores have to be free "
+        "for that; see how fast two bare processes of orjson.loads were in this run."
     ),
     "peers, fhir.resources": (
         "it checks in compiled code, and one process of ours makes a dozen columns of checked and "
