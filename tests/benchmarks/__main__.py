@@ -76,7 +76,7 @@ TARGETS = {
 def measure(*, quick: bool) -> tuple[dict[str, float], list[str]]:
     """Return every figure by its name, and sentences on what could not be measured."""
     told: list[str] = []
-    figures = mapping.map_rate_in_a_process()
+    figures = mapping.map_rate_in_a_process(rounds=10 if quick else 30)
     figures |= _named("start-up", mapping.start_up())
     figures |= _named("library", library.small_calls())
     figures |= workers.machine()

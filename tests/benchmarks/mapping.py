@@ -22,7 +22,6 @@ from fhiradapter.mappers.kernel import Kernel
 from tests.benchmarks.observations import lab_observations
 
 LINES = 40_000
-ROUNDS = 30
 PEAK = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -30,7 +29,7 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def map_rate() -> dict[str, float]:
+def map_rate(rounds: int) -> dict[str, float]:
     """Lines a second of one core, from text to Arrow; the three take turns, so that noise hits all."""
     lines = list(lab_observations(LINES))
     text = b"\n".join(lines) + b"\n"
@@ -55,7 +54,7 @@ def map_rate() -> dict[str, float]:
     steps: dict[str, Callable[[], None]] = {"orjson.loads": load, "msgspec decode": typed, "mapped": mapped}
     best = dict.fromkeys(steps, float("inf"))
     ratios = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         took = {}
         for name, step in steps.items():
             began = time.process_time()
@@ -72,9 +71,11 @@ def map_rate() -> dict[str, float]:
     }
 
 
-def map_rate_in_a_process() -> dict[str, float]:
+def map_rate_in_a_process(*, rounds: int) -> dict[str, float]:
     """Measure in a process that has loaded nothing else, as the command has not."""
-    script = "import json; from tests.benchmarks.mapping import map_rate; print(json.dumps(map_rate()))"
+    script = (
+        f"import json; from tests.benchmarks.mapping import map_rate; print(json.dumps(map_rate({rounds})))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures

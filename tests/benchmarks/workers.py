@@ -83,9 +83,9 @@ def machine() -> dict[str, float]:
 def _loaded(lines: bytes, count: int) -> float:
     """Return the seconds that some processes take to decode the same lines side by side."""
     script = (
-        "import sys, orjson; lines = sys.stdin.buffer.read(int(sys.argv[1])).splitlines(); "
+        "import collections, sys, orjson; lines = sys.stdin.buffer.read(int(sys.argv[1])).splitlines(); "
         "print('ready', flush=True); sys.stdin.buffer.read(1); "
-        "[orjson.loads(line) for _ in range(20) for line in lines]"
+        "collections.deque((orjson.loads(line) for _ in range(20) for line in lines), maxlen=0)"
     )
     command = [sys.executable, "-c", script, str(len(lines))]
     running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)]
@@ -96,9 +96,17 @@ def _loaded(lines: bytes, count: int) -> float:
         one.stdin.flush()
         one.stdout.readline()
     began = time.perf_counter()
+    for one in running:  # all have begun before one is waited for
+        assert one.stdin is not None
+        one.stdin.write(b".")
+        one.stdin.close()
     for one in running:
-        one.communicate(b".")
-    return time.perf_counter() - began
+        assert one.wait() == 0
+    seconds = time.perf_counter() - began
+    for one in running:
+        assert one.stdout is not None
+        one.stdout.close()
+    return seconds
 
 
 def evenness(small: dict[str, float], large: dict[str, float], counts: tuple[int, int]) -> dict[str, float]:
