@@ -1,4 +1,4 @@
-"""Garbage: resources and rows have no cycles, and there are a million of them to look through."""
+"""Garbage: resources, rows and modules are no cyclic garbage, and there are a million to look through."""
 
 import gc
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ def without_collection() -> Iterator[None]:
         gc.enable()
 
 
-def without_modules() -> None:
-    """Look through what is loaded now no more, once in a process.
+def without_what_is_loaded() -> None:
+    """Take all that is in memory now for what stays, and look through it no more; once in a process.
 
     Spark's workers collect garbage after each task, and to look through all modules takes longer than a short
-    task.
+    task. Cycles that are garbage already stay, those of this once.
     """
     if not gc.get_freeze_count():
         gc.freeze()

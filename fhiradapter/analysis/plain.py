@@ -44,6 +44,8 @@ def as_words(column: pd.Series) -> list[Any]:
     (['a', None], ['b', 'b'])
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
-        words = np.array([*column.cat.categories.tolist(), None], dtype=object)
-        return list(words[column.cat.codes.to_numpy()])
+        used, codes = np.unique(column.cat.codes.to_numpy(), return_inverse=True)
+        words = column.cat.categories.take(used[used >= 0]).tolist()
+        named = np.array([None] * int((used < 0).any()) + words, dtype=object)
+        return list(named[codes])
     return list(column.astype(object).where(column.notna(), None))

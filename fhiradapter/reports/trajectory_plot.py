@@ -59,8 +59,7 @@ def scores_by_subject(results: Results) -> dict[str, list[Score]]:
 
 def shared_frame(results: Results) -> Frame:
     """Return the axes that hold every score."""
-    months = [score.months for score in results.progression.scores]
-    values = [score.value for score in results.progression.scores]
+    months, values = zip(*((score.months, score.value) for score in results.progression.scores), strict=True)
     margin = 0.03 * max(max(months) - min(months), 1)
     scale = results.policies.get("progression.maximum")
     return Frame(

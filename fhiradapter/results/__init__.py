@@ -4,6 +4,7 @@ from fhiradapter.results.arms import ArmDifference, Arms, ArmSlope, ArmSummary
 from fhiradapter.results.base import Exclusion, Interval, Result, Spread, frame
 from fhiradapter.results.biomarkers import Biomarker, BiomarkerValue, BiomarkerVisit
 from fhiradapter.results.composite import Composite, CompositeArm, RankTest, SubjectRank
+from fhiradapter.results.encoding import encoded
 from fhiradapter.results.exposure import (
     ConcomitantCheck,
     ConcomitantFinding,
@@ -28,7 +29,7 @@ from fhiradapter.results.progression import (
 )
 from fhiradapter.results.quality import DataQuality, Snapshot, Unmapped
 from fhiradapter.results.reactions import ReactionCandidate, ReactionCandidates, SpecialEvent
-from fhiradapter.results.rows import ResultRows, encoded
+from fhiradapter.results.rows import ResultRows
 from fhiradapter.results.safety import Coverage, DoseLimiting, LabShift, Safety, Term
 from fhiradapter.results.staging import (
     DomainSpread,

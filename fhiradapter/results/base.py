@@ -1,5 +1,7 @@
 """Parts: what every result is made of."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pandas as pd
 
@@ -9,10 +11,10 @@ Interval = tuple[float, float]
 # gc=False: results never refer back to themselves, and a collector that walks millions of them takes most of
 # the time of making them.
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A part of the results: plain numbers and words, written to JSON as it stands."""
+    """A part of the results: plain numbers and words, which `encoded` writes as JSON."""
 
 
-def frame(rows: tuple[Result, ...], kind: type[Result]) -> pd.DataFrame:
+def frame(rows: Sequence[Result], kind: type[Result]) -> pd.DataFrame:
     """Return one row per result, with its fields as columns, also when there is none."""
     return pd.DataFrame([msgspec.structs.asdict(row) for row in rows], columns=list(kind.__struct_fields__))
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import starmap
 from operator import eq
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
-import msgspec
 import pandas as pd
 
 from fhiradapter.results.base import Result
@@ -39,6 +38,10 @@ class ResultRows(Sequence[One]):
         for start in range(0, len(self), AT_ONCE):
             yield from self._make(self._table.iloc[start : start + AT_ONCE])
 
+    def __reversed__(self) -> Iterator[One]:
+        for stop in range(len(self), 0, -AT_ONCE):
+            yield from reversed(list(self._make(self._table.iloc[max(0, stop - AT_ONCE) : stop])))
+
     @overload
     def __getitem__(self, place: int) -> One: ...
 
@@ -60,17 +63,3 @@ class ResultRows(Sequence[One]):
 
     def __repr__(self) -> str:
         return f"<{len(self):,} rows of results>"
-
-
-def encoded(value: Any) -> bytes:
-    """Return results, or a part of them, as JSON; a missing number is null."""
-    return _ENCODER.encode(value)
-
-
-def _as_list(value: Any) -> list[Any]:
-    if isinstance(value, ResultRows):
-        return list(value)
-    raise NotImplementedError(f"objects of type {type(value).__name__}")
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_as_list)

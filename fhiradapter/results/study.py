@@ -9,10 +9,10 @@ from fhiradapter.results.arms import Arms
 from fhiradapter.results.base import Result
 from fhiradapter.results.biomarkers import Biomarker
 from fhiradapter.results.composite import Composite
+from fhiradapter.results.encoding import encoded
 from fhiradapter.results.exposure import Exposure
 from fhiradapter.results.progression import Progression
 from fhiradapter.results.quality import DataQuality, Snapshot
-from fhiradapter.results.rows import encoded
 from fhiradapter.results.safety import Safety
 from fhiradapter.results.staging import Staging
 from fhiradapter.results.subjects import CohortSummary

@@ -123,8 +123,12 @@ def on_cores(subjects: int, visits: int, workers: int) -> dict[str, float]:
         f"scores to safety, workers {workers}: peak, GB": peak[0] / 1e9,
     }
     began = time.perf_counter()
-    analyse(cohort, study, workers=workers)
+    results = analyse(cohort, study, workers=workers)
     figures[f"all endpoints, workers {workers}: seconds"] = time.perf_counter() - began
+    if workers > 1:
+        began = time.perf_counter()
+        figures["results.json: MB"] = len(results.to_json()) / 1e6
+        figures["results.json: seconds"] = time.perf_counter() - began
     return figures
 
 

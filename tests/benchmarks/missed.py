@@ -46,8 +46,8 @@ ELSEWHERE = {
     ),
     "analysis, 100,000 subjects": (
         "two processes share the rows of subjects; one cuts the parts and packs those of the other, puts "
-        "together what comes of them, fits the model and draws the bootstraps. Both cores have to be free "
-        "for that; see how fast two bare processes of orjson.loads were in this run."
+        "together what comes of them, fits the model, draws the bootstraps and writes a result for each "
+        "slope. Both cores have to be free for that; see how fast two bare processes of orjson.loads were."
     ),
     "peers, fhir.resources": (
         "it checks in compiled code, and one process of ours makes a dozen columns of checked and "

@@ -10,7 +10,7 @@ from pyspark.sql.functions import expr
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from fhiradapter.engines.spark.storage import literal
-from fhiradapter.garbage import without_modules
+from fhiradapter.garbage import without_what_is_loaded
 
 Session = SparkSession
 Rows = DataFrame
@@ -97,8 +97,9 @@ def mapped(given: DataFrame, function: Function, shared: Any, schema: pa.Schema)
     broadcast = given.sparkSession.sparkContext.broadcast(shared)
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        without_modules()
-        return function(broadcast.value, batches)
+        value = broadcast.value  # to read it loads what it is made of
+        without_what_is_loaded()
+        return function(value, batches)
 
     return given.mapInArrow(run, from_arrow_schema(schema))
 
